@@ -1,0 +1,95 @@
+"""ONNX Runtime, on the CPU."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from zport_agent.arrays import Array, to_native
+from zport_agent.backends import TensorSpec
+from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError
+
+# Element types whose ONNX Runtime name is not NumPy's.
+_DTYPES = {"float": "float32", "double": "float64"}
+
+# What ONNX Runtime says, under several exception types, when it does not know an operator.
+_UNSUPPORTED = (
+    "is not a registered function/op",
+    "No Op registered for",
+    "Opset",
+    "opset",
+    "NOT_IMPLEMENTED",
+)
+
+_LOG_ERRORS = 3
+
+
+class OnnxRuntime:
+    """The Backend of ONNX Runtime, with the CPU provider only."""
+
+    name = "onnxruntime"
+
+    def __init__(self) -> None:
+        self.version: str = onnxruntime.__version__
+        self._session: Any = None
+
+    def load(self, path: Path, threads: int) -> None:
+        """See Backend.load."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _LOG_ERRORS
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            reason = _one_line(error)
+            if isinstance(error, state.NotImplemented) or any(w in reason for w in _UNSUPPORTED):
+                raise UnsupportedError(
+                    f"{path}: ONNX Runtime {self.version} cannot run this model: {reason}"
+                ) from None
+            raise ModelFileError(
+                f"{path}: ONNX Runtime {self.version} cannot read this file: {reason}"
+            ) from None
+
+    def inputs(self) -> list[TensorSpec]:
+        """See Backend.inputs."""
+        return [
+            TensorSpec(
+                node.name,
+                _dtype(node.type),
+                tuple(size if isinstance(size, int) else None for size in node.shape),
+            )
+            for node in self._session.get_inputs()
+        ]
+
+    def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """See Backend.predict."""
+        names = [node.name for node in self._session.get_outputs()]
+        try:
+            outputs = self._session.run(names, {k: to_native(v) for k, v in inputs.items()})
+        except state.InvalidArgument as error:
+            raise ProcessingError(f"ONNX Runtime refused the inputs: {_one_line(error)}") from None
+        except Exception as error:
+            raise UnsupportedError(
+                f"ONNX Runtime cannot run the model: {_one_line(error)}"
+            ) from None
+        for name, output in zip(names, outputs, strict=True):
+            if not isinstance(output, np.ndarray):
+                raise UnsupportedError(
+                    f"output '{name}' is a {type(output).__name__}, not a tensor"
+                )
+        return dict(zip(names, outputs, strict=True))
+
+
+def _dtype(ort_type: str) -> str:
+    element = ort_type.removeprefix("tensor(").removesuffix(")")
+    return _DTYPES.get(element, element)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]

@@ -1,0 +1,192 @@
+"""The command line: one verb, one module. Exit codes are those of zport_agent.errors."""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zport_agent import __version__
+from zport_agent.errors import AgentError, UsageError
+
+if TYPE_CHECKING:
+    from zport_agent.pipeline import Job
+
+_EPILOG = """\
+exit codes: 0 success; 1 the arrays differ, or the benchmark is INVALID; 2 usage;
+3 bad manifest; 4 model file missing, changed or unreadable; 5 preprocess or postprocess
+failed; 6 not supported by the framework here; 7 LoadGen failed
+"""
+
+# What each verb imports it imports when called: under emulation every import costs.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the process's exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except AgentError as error:
+        print(f"zport-agent: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _info(options: argparse.Namespace) -> int:
+    from zport_agent import info
+
+    facts, installed = info.collect(), info.frameworks()
+    _say(facts | {"frameworks": installed}, info.render(facts, installed), options.json)
+    return 0
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from zport_agent import predict
+
+    result = predict.predict(_job(options))
+    total = sum(result["seconds"].values())
+    text = f"{len(result['files'])} inputs, {len(result['outputs'])} arrays, {total:.3f} s"
+    print(f"{result['model']['name']}: {text}, in {options.out}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from zport_agent import compare
+
+    if options.pairs:
+        return _compare_batch(options)
+    if not (options.reference and options.candidate):
+        raise UsageError("compare: give --reference and --candidate, or --pairs")
+    result = compare.compare_files(
+        options.reference, options.candidate, options.absolute, options.relative
+    )
+    _say(result, compare.render(result), options.json)
+    return 0 if result["verdict"] == "pass" else 1
+
+
+def _compare_batch(options: argparse.Namespace) -> int:
+    from zport_agent import compare
+    from zport_agent.output import write_json
+
+    results = compare.compare_batch(options.pairs)
+    if options.out:
+        write_json(options.out, results)
+    else:
+        print(json.dumps(results, indent=1))
+    verdicts = {result["verdict"] for result in results}
+    return 2 if "unreadable" in verdicts else 1 if "differs" in verdicts else 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from zport_agent import bench
+
+    overrides = {name: getattr(options, name) for name in _BENCH_FLAGS} | {
+        "scenario": options.scenario
+    }
+    result = bench.bench(_job(options), overrides, accuracy=options.accuracy)
+    print(bench.render(result))
+    return 0 if result["valid"] else 1
+
+
+def _job(options: argparse.Namespace) -> "Job":
+    from zport_agent.pipeline import Job
+
+    return Job(options.model, options.files, options.out, options.threads)
+
+
+def _say(value: Any, text: str, as_json: bool) -> None:
+    print(json.dumps(value, indent=1) if as_json else text)
+
+
+_BENCH_FLAGS: dict[str, tuple[type, str]] = {
+    "min_query_count": (int, "least number of queries (of samples, in Offline)"),
+    "percentile": (float, "target latency percentile, as a fraction"),
+    "min_duration_ms": (int, "least duration of the run in ms"),
+    "max_duration_ms": (int, "duration in ms after which the run ends INVALID; 0: none"),
+    "target_qps": (float, "rate: Server's arrivals, Offline's expectation"),
+    "target_latency_ns": (int, "Server's latency bound in ns"),
+    "samples_per_query": (int, "samples of one MultiStream query"),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zport-agent",
+        description="Load, run, compare and benchmark models described by a manifest.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    info = verbs.add_parser("info", help="what this is: framework, architecture, byte order, CPU")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    info.set_defaults(run=_info)
+
+    predict = verbs.add_parser("predict", help="run a model once over its inputs")
+    _model_flags(predict, "outputs.npz and result.json")
+    predict.set_defaults(run=_predict)
+
+    bench = verbs.add_parser("bench", help="run one LoadGen scenario")
+    _model_flags(bench, "bench.json and LoadGen's logs")
+    _bench_flags(bench)
+    bench.set_defaults(run=_bench)
+
+    compare = verbs.add_parser("compare", help="compare the outputs of two runs")
+    _compare_flags(compare)
+    compare.set_defaults(run=_compare)
+    return parser
+
+
+def _model_flags(parser: argparse.ArgumentParser, written: str) -> None:
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="DIR", help="holds manifest.yml and the inputs"
+    )
+    parser.add_argument(
+        "--files", type=Path, required=True, metavar="DIR", help="holds the fetched model files"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help=f"gets {written}; made if absent"
+    )
+    parser.add_argument(
+        "--threads", type=_count, default=1, metavar="N", help="threads of one operator (default 1)"
+    )
+
+
+def _bench_flags(parser: argparse.ArgumentParser) -> None:
+    scenarios = ("SingleStream", "MultiStream", "Server", "Offline")
+    parser.add_argument("--scenario", choices=scenarios, help="default: the manifest's")
+    parser.add_argument(
+        "--accuracy", action="store_true", help="log every answer instead of measuring"
+    )
+    for name, (kind, text) in _BENCH_FLAGS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
+
+
+def _compare_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reference", type=Path, metavar="NPZ", help="the outputs to agree with")
+    parser.add_argument("--candidate", type=Path, metavar="NPZ", help="the outputs in question")
+    parser.add_argument("--absolute", type=_bound, default=1e-5, metavar="A", help="default 1e-5")
+    parser.add_argument("--relative", type=_bound, default=1e-4, metavar="R", help="default 1e-4")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="JSON",
+        help="instead: a list of {reference, candidate, absolute, relative}",
+    )
+    parser.add_argument("--out", type=Path, metavar="JSON", help="where --pairs writes its results")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found '{text}'")
+    return int(text)
+
+
+def _bound(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 0, found '{text}'")

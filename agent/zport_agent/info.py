@@ -1,0 +1,76 @@
+"""What ran: framework, agent, architecture, byte order, Python, NumPy, CPU."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zport_agent import __version__
+from zport_agent.backends import BACKENDS, Backend, open_backend
+from zport_agent.cpuinfo import parse_cpuinfo
+from zport_agent.errors import UnsupportedError
+
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def collect(backend: Backend | None = None, threads: int | None = None) -> dict[str, Any]:
+    """The facts of this process. ``threads`` is what the framework was given, if one runs.
+
+    Whether the processor is emulated cannot be told reliably from inside: the caller knows.
+    """
+    try:
+        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    machine = platform.machine()
+    return {
+        "framework": {"name": backend.name, "version": backend.version} if backend else None,
+        "agent": __version__,
+        "architecture": machine,
+        "byte_order": sys.byteorder,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "cpu": parse_cpuinfo(text, machine).as_json(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "threads": threads,
+    }
+
+
+def frameworks() -> dict[str, str | None]:
+    """Every framework the agent knows, with its version; None where it cannot be imported."""
+    found: dict[str, str | None] = {}
+    for name in BACKENDS:
+        try:
+            found[name] = open_backend(name).version
+        except UnsupportedError:
+            found[name] = None
+    return found
+
+
+def render(facts: dict[str, Any], installed: dict[str, str | None]) -> str:
+    """The facts as text, one line each."""
+    cpu = facts["cpu"]
+    lines = [
+        ("agent", facts["agent"]),
+        *((name, version or "not installed") for name, version in installed.items()),
+        ("architecture", f"{facts['architecture']}, {facts['byte_order']}-endian"),
+        ("python", facts["python"]),
+        ("numpy", facts["numpy"]),
+        ("cpu", " ".join(filter(None, (cpu["vendor"], cpu["model"]))) or "unknown"),
+        ("cpuinfo", _ORIGINS[cpu["cpuinfo"]]),
+        ("cpus", facts["cpus"]),
+        ("features", " ".join(cpu["features"]) or "none listed"),
+    ]
+    if cpu["facilities"]:
+        lines.append(("facilities", " ".join(map(str, cpu["facilities"]))))
+    return "\n".join(f"{name:<14}{value}" for name, value in lines)
+
+
+_ORIGINS = {
+    "own": "of this architecture",
+    "host": "of another architecture: the host's, shown through an emulator",
+    "absent": "absent",
+}
