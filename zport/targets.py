@@ -80,7 +80,7 @@ def parse_targets(text: str) -> list[Target]:
     names = [part.strip().lower() for part in text.split(",") if part.strip()]
     if not names:
         raise UsageError("no architecture given", where="--arch", next_step=_choices())
-    return [find_target(name) for name in dict.fromkeys(names)]
+    return list(dict.fromkeys(find_target(name) for name in names))
 
 
 def find_target(name: str) -> Target:

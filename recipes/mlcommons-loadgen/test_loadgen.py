@@ -1,0 +1,1 @@
+import mlperf_loadgen

@@ -1,0 +1,62 @@
+"""Agents: what goes into a framework's image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from pydantic import AfterValidator, Field, model_validator
+
+from zport.definitions import Definition, choose_by_name, load_definition
+from zport.workspace import PROJECT
+
+AGENTS = PROJECT / "agents"
+
+
+def _requirement(text: str) -> str:
+    try:
+        Requirement(text)
+    except InvalidRequirement as error:
+        raise ValueError(f"should be a requirement such as 'numpy>=2.0': {error}") from error
+    return text
+
+
+RequirementText = Annotated[str, AfterValidator(_requirement)]
+
+
+class Agent(Definition):
+    """An agent as ``agents/<name>.toml`` defines it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    framework: str
+    summary: str
+    requirements: tuple[RequirementText, ...] = Field(min_length=1)
+    distribution: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _distribution_is_required(self) -> Agent:
+        required = {canonicalize_name(Requirement(text).name) for text in self.requirements}
+        for name in self.distribution:
+            if canonicalize_name(name) not in required:
+                raise ValueError(f"distribution.{name} is not among the requirements")
+        return self
+
+    @property
+    def lock(self) -> Path:
+        """The pinned closure of the requirements that the distribution does not provide."""
+        return AGENTS / f"{self.name}.lock"
+
+
+def agent_names() -> list[str]:
+    """The agents that the project defines."""
+    return sorted(path.stem for path in AGENTS.glob("*.toml"))
+
+
+def load_agents(text: str) -> list[Agent]:
+    """Agents for a comma-separated list of names, or for ``all``."""
+    known = agent_names()
+    names = known if text == "all" else [part.strip() for part in text.split(",")]
+    chosen = [choose_by_name("agent", name, [*known, "all"]) for name in dict.fromkeys(names)]
+    return [load_definition(AGENTS / f"{name}.toml", Agent) for name in chosen]

@@ -1,0 +1,115 @@
+"""Building: the plan's steps are run in order, side by side where they do not depend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from zport.context import write_context
+from zport.engines import Engine
+from zport.errors import ZportError
+from zport.fetch import Fetcher
+from zport.plan import Step
+from zport.progress import Progress
+from zport.wheels import take_wheel
+from zport.workspace import Workspace, read_json, write_json
+
+
+def missing_steps(
+    steps: Mapping[str, Step], wanted: Iterable[str], present: Collection[str]
+) -> list[Step]:
+    """The steps whose images are absent and needed for the wanted ones, in build order.
+
+    A step that is present needs nothing: what it was made of may be gone.
+    """
+    missing: dict[str, Step] = {}
+
+    def visit(name: str) -> None:
+        step = steps[name]
+        if name in missing or step.image in present:
+            return
+        for need in step.needs:
+            visit(need)
+        missing[name] = step
+
+    for name in wanted:
+        visit(name)
+    return list(missing.values())
+
+
+class Builder:
+    """Builds missing steps with an engine, as many at once as there are jobs."""
+
+    def __init__(
+        self, workspace: Workspace, engine: Engine, fetcher: Fetcher, progress: Progress, jobs: int
+    ) -> None:
+        self.workspace = workspace
+        self.engine = engine
+        self.fetcher = fetcher
+        self.progress = progress
+        self.jobs = jobs
+
+    def build(self, steps: list[Step]) -> None:
+        """Build the steps. A failure stops only what needs it; the first one is raised at the end.
+
+        The raised :class:`ZportError` says in its next step what was not tried because of it.
+        """
+        names = {step.name: step for step in steps}
+        order = TopologicalSorter({
+            step.name: [need for need in step.needs if need in names] for step in steps
+        })  # fmt: skip
+        order.prepare()
+        failures: list[ZportError] = []
+        running: dict[Future[None], str] = {}
+        done: set[str] = set()
+        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
+            while order.is_active():
+                for name in order.get_ready():
+                    running[pool.submit(self._build_step, names[name])] = name
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    error = future.exception()
+                    if error is None:
+                        done.add(name)
+                        order.done(name)
+                    elif isinstance(error, ZportError):
+                        failures.append(error)
+                    else:
+                        raise error
+        if failures:
+            raise _with_untried(failures[0], [n for n in names if n not in done], len(failures))
+
+    def _build_step(self, step: Step) -> None:
+        log = self.progress.log(step.name)
+        with self.workspace.exclusive(f"step-{step.name}"):
+            if step.image not in self.engine.images():
+                with self.progress.step(step, expected=self._expected(step)):
+                    started = time.monotonic()
+                    context = write_context(step, self.workspace, self.fetcher, log)
+                    self.engine.build(context, step.image, step.target, step.epoch, log)
+                    self._remember(step, time.monotonic() - started)
+            if step.role == "wheel":
+                take_wheel(step, self.engine, self.workspace)
+
+    def _times(self, step: Step) -> Path:
+        return self.workspace.root / "times" / f"{step.name}.json"
+
+    def _expected(self, step: Step) -> float | None:
+        known = read_json(self._times(step))
+        return float(known["seconds"]) if known else None
+
+    def _remember(self, step: Step, seconds: float) -> None:
+        write_json(self._times(step), {"seconds": round(seconds, 1), "key": step.key})
+
+
+def _with_untried(failure: ZportError, undone: list[str], failed: int) -> ZportError:
+    untried = len(undone) - failed
+    if untried > 0:
+        more = f"{untried} further step(s) were not tried because of it"
+        failure.next_step = f"{failure.next_step}; {more}" if failure.next_step else more
+    return failure

@@ -1,0 +1,79 @@
+"""Reading the project's TOML definitions, with errors that name file, field and expectation."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from zport.errors import DefinitionError
+
+
+class Definition(BaseModel):
+    """Base of all definitions: frozen, and no key is taken that the schema does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+D = TypeVar("D", bound=Definition)
+
+
+def load_definition(path: Path, schema: type[D]) -> D:
+    """The definition in a TOML file. Raises :class:`DefinitionError` for the first thing wrong."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DefinitionError("no such file", where=path) from error
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"not UTF-8 text: {error.reason}", where=path) from error
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(
+            f"not valid TOML: {error}", where=path, next_step="mend the line that is named"
+        ) from error
+    try:
+        return schema.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, path, schema) from error
+
+
+def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> DefinitionError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    if first["type"] == "extra_forbidden":
+        fields = _fields_at(schema, first["loc"][:-1])
+        near = get_close_matches(str(first["loc"][-1]), fields, n=1)
+        return DefinitionError(
+            "unknown field",
+            where=f"{path}: {field}",
+            next_step=f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}",
+        )
+    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    others = len(error.errors()) - 1
+    return DefinitionError(
+        f"{first['msg'].lower()}{found}",
+        where=f"{path}: {field}",
+        next_step=f"mend this field; {others} more follow" if others else "mend this field",
+    )
+
+
+def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location:
+        field = schema.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            schema = inner
+    return list(schema.model_fields)
+
+
+def choose_by_name(kind: str, name: str, known: list[str]) -> str:
+    """The name, if it is known. Raises :class:`zport.errors.UsageError` with the nearest one."""
+    from zport.errors import UsageError
+
+    if name in known:
+        return name
+    near = get_close_matches(name, known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"unknown {kind} {name!r}", next_step=f"{hint}choose from {', '.join(known)}")

@@ -1,0 +1,43 @@
+"""The distribution that images are made of, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A Debian release: suites of its archive, the Python and C library it ships.
+
+    ``image`` is the reference that a registry is asked for. ``optional_suites`` are used where
+    the archive serves them; the plan says which were left out.
+    """
+
+    suite: str
+    python: tuple[int, int]
+    glibc: tuple[int, int]
+    image: str
+    optional_suites: tuple[str, ...] = ()
+    base_packages: tuple[str, ...] = ()
+    builder_packages: tuple[str, ...] = ()
+    toolchain_packages: tuple[str, ...] = ()
+    native_compiler: tuple[str, ...] = field(default=())
+    cross_compiler: tuple[str, ...] = field(default=())
+
+    @property
+    def python_version(self) -> str:
+        return f"{self.python[0]}.{self.python[1]}"
+
+
+TRIXIE = Distribution(
+    suite="trixie",
+    python=(3, 13),
+    glibc=(2, 41),
+    image="debian:trixie-slim",
+    optional_suites=("trixie-updates", "trixie-security"),
+    base_packages=("?essential", "apt"),
+    builder_packages=("mmdebstrap", "python3", "python3-pip", "python3-onnx", "xz-utils", "patch"),
+    toolchain_packages=("ccache", "cmake", "ninja-build", "pkg-config", "libpython3-dev:{debian}"),
+    native_compiler=("build-essential",),
+    cross_compiler=("crossbuild-essential-{debian}",),
+)

@@ -1,0 +1,104 @@
+"""Engines: what builds the rendered Dockerfiles and runs the images.
+
+An engine is a small adapter around a program that exists: zport has no executor or runtime of its
+own. All engines build the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from zport.definitions import choose_by_name
+from zport.errors import EngineError
+from zport.targets import Target
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder of the host inside a container."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an engine knows of an image: layer digests (uncompressed) and size in bytes."""
+
+    layers: tuple[str, ...]
+    size: int
+
+
+class Engine(Protocol):
+    """Builds Dockerfiles and runs images. Every method raises :class:`EngineError`."""
+
+    name: str
+
+    def check(self) -> None:
+        """Raise unless the engine can build and run here."""
+
+    def images(self) -> set[str]:
+        """The names (with tag) of all local images."""
+
+    def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
+        """Build the Dockerfile in ``context`` without a network and name the result ``image``.
+
+        The name appears when the image is whole, not before. Raises
+        :class:`zport.errors.BuildError` when a step of the Dockerfile fails.
+        """
+
+    def run(
+        self,
+        image: str,
+        target: Target,
+        command: Sequence[str],
+        mounts: Sequence[Mount],
+        log: Path,
+        environment: dict[str, str] | None = None,
+    ) -> int:
+        """Run a command in a new container without a network; returns its exit status."""
+
+    def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:
+        """Copy the files of the image's root folder that match a glob pattern to a folder."""
+
+    def read_file(self, image: str, target: Target, path: str) -> bytes:
+        """The content of a file in an image."""
+
+    def facts(self, image: str) -> ImageFacts:
+        """Layers and size of an image."""
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image another name."""
+
+    def pull(self, reference: str, target: Target) -> str:
+        """Pull an image for a target; returns its reference by digest."""
+
+    def push(self, image: str, reference: str) -> None:
+        """Push an image to a registry under a reference."""
+
+
+ENGINES = ("buildah", "docker")
+
+
+def select_engine(name: str) -> Engine:
+    """The engine of that name; ``auto`` is Docker where a daemon with buildx answers, else Buildah.
+
+    Raises :class:`zport.errors.UsageError` for an unknown name.
+    """
+    from zport.engines.buildah import Buildah
+    from zport.engines.docker import Docker
+
+    choose_by_name("engine", name, ["auto", *ENGINES])
+    if name == "buildah":
+        return Buildah()
+    docker = Docker()
+    if name == "auto":
+        try:
+            docker.check()
+        except EngineError:
+            return Buildah()
+    return docker

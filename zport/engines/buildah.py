@@ -1,0 +1,118 @@
+"""Buildah: no daemon, and it works inside containers where Docker cannot run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from zport.engines import ImageFacts, Mount
+from zport.engines.process import ask, build_failure, run_logged
+from zport.errors import EngineError
+from zport.targets import Target
+
+ISOLATION = ("--isolation", "chroot")
+"""Needs no cgroups and no user namespaces, so it works in most containers."""
+OFFLINE = ("unshare", "--net", "--")
+"""chroot isolation shares the network of its caller, so the caller is given none."""
+
+
+class Buildah:
+    """The Buildah engine."""
+
+    name = "buildah"
+
+    def check(self) -> None:
+        if not shutil.which("buildah"):
+            raise EngineError("buildah is not installed", next_step="apt-get install buildah")
+        if os.geteuid() != 0:
+            raise EngineError("buildah builds as root here", next_step="run it with sudo")
+        ask(["buildah", "version"])
+
+    def images(self) -> set[str]:
+        listed = json.loads(ask(["buildah", "images", "--json"]) or "[]") or []
+        return {name for image in listed for name in image.get("names") or []}
+
+    def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
+        status = run_logged(
+            [*OFFLINE, "buildah", "build", *ISOLATION, "--layers", "--pull-never",
+             "--timestamp", str(epoch), "--platform", target.oci, "--tag", image, str(context)],
+            log,
+        )  # fmt: skip
+        if status != 0:
+            raise build_failure(log, context.name)
+
+    def run(
+        self,
+        image: str,
+        target: Target,
+        command: Sequence[str],
+        mounts: Sequence[Mount],
+        log: Path,
+        environment: dict[str, str] | None = None,
+    ) -> int:
+        volumes = [
+            f"--volume={m.source.resolve()}:{m.target}:{'rw' if m.writable else 'ro'}"
+            for m in mounts
+        ]
+        settings = [f"--env={name}={value}" for name, value in (environment or {}).items()]
+        with self._container(image, target) as container:
+            entry = self._entry_point(image)
+            return run_logged(
+                [*OFFLINE, "buildah", "run", *ISOLATION, *volumes, *settings, container, "--",
+                 *entry, *command],
+                log,
+            )  # fmt: skip
+
+    def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:
+        with self._root(image, target) as root:
+            found = sorted(path for path in root.glob(pattern) if path.is_file())
+            return [Path(shutil.copy(path, folder / path.name)) for path in found]
+
+    def read_file(self, image: str, target: Target, path: str) -> bytes:
+        with self._root(image, target) as root:
+            try:
+                return (root / path.lstrip("/")).read_bytes()
+            except OSError as error:
+                raise EngineError(f"no {path} in the image", where=image) from error
+
+    def facts(self, image: str) -> ImageFacts:
+        inspected = json.loads(ask(["buildah", "inspect", "--type", "image", image]))
+        manifest = json.loads(inspected["Manifest"])
+        return ImageFacts(
+            tuple(inspected["OCIv1"]["rootfs"]["diff_ids"]),
+            sum(layer["size"] for layer in manifest["layers"]),
+        )
+
+    def tag(self, image: str, name: str) -> None:
+        ask(["buildah", "tag", image, name])
+
+    def pull(self, reference: str, target: Target) -> str:
+        identity = ask(["buildah", "pull", "--quiet", "--platform", target.oci, reference]).strip()
+        inspected = json.loads(ask(["buildah", "inspect", "--type", "image", identity]))
+        name = str(inspected["FromImage"]).rsplit(":", 1)[0]
+        return f"{name}@{inspected['FromImageDigest']}"
+
+    def push(self, image: str, reference: str) -> None:
+        ask(["buildah", "push", "--quiet", image, f"docker://{reference}"])
+
+    def _entry_point(self, image: str) -> list[str]:
+        inspected = json.loads(ask(["buildah", "inspect", "--type", "image", image]))
+        return list(inspected["OCIv1"]["config"].get("Entrypoint") or [])
+
+    @contextmanager
+    def _container(self, image: str, target: Target) -> Iterator[str]:
+        created = ask(["buildah", "from", "--pull-never", "--platform", target.oci, image])
+        container = created.strip().splitlines()[-1]
+        try:
+            yield container
+        finally:
+            ask(["buildah", "rm", container])
+
+    @contextmanager
+    def _root(self, image: str, target: Target) -> Iterator[Path]:
+        with self._container(image, target) as container:
+            yield Path(ask(["buildah", "mount", container]).strip())

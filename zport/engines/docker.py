@@ -1,0 +1,200 @@
+"""Docker: the daemon builds with BuildKit through buildx and runs through its API."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zport.engines import ImageFacts, Mount
+from zport.engines.process import build_failure, run_logged
+from zport.errors import EngineError
+from zport.targets import Target
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+CLIENTS = ("docker", "/usr/bin/docker")
+"""A bare client may come first on the PATH: the first one that has buildx is taken."""
+BUILDX_HELP = "install docker-buildx (Debian) or docker-buildx-plugin (Docker's packages)"
+
+
+class Docker:
+    """The Docker engine."""
+
+    name = "docker"
+
+    def check(self) -> None:
+        with _explained("the Docker daemon does not answer"):
+            self._client.ping()
+        _ = self._command
+
+    def images(self) -> set[str]:
+        with _explained("cannot list images"):
+            return {tag for image in self._client.images.list() for tag in image.tags}
+
+    def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
+        status = run_logged(
+            [self._command, "buildx", "build", "--progress", "plain", "--network", "none",
+             "--provenance", "false", "--platform", target.oci,
+             "--build-arg", f"SOURCE_DATE_EPOCH={epoch}",
+             "--output", f"type=docker,name={image},rewrite-timestamp=true", str(context)],
+            log,
+            {"BUILDX_BUILDER": "default"},
+        )  # fmt: skip
+        if status != 0:
+            raise build_failure(log, context.name)
+
+    def run(
+        self,
+        image: str,
+        target: Target,
+        command: Sequence[str],
+        mounts: Sequence[Mount],
+        log: Path,
+        environment: dict[str, str] | None = None,
+    ) -> int:
+        volumes = {
+            str(m.source.resolve()): {"bind": m.target, "mode": "rw" if m.writable else "ro"}
+            for m in mounts
+        }
+        with _explained(f"cannot run {image}"):
+            container = self._client.containers.run(
+                image, list(command), platform=target.oci, volumes=volumes,
+                environment=environment or {}, network_mode="none", detach=True,
+            )  # fmt: skip
+            try:
+                with log.open("ab") as file:
+                    file.write(f"$ docker run {image} {' '.join(command)}\n".encode())
+                    for chunk in container.logs(stream=True, follow=True):
+                        file.write(chunk)
+                return int(container.wait()["StatusCode"])
+            finally:
+                container.remove(force=True)
+
+    def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:
+        written = []
+        with self._exported(image, target) as archive:
+            for member in archive:
+                if member.isfile() and fnmatch(member.name, pattern) and "/" not in member.name:
+                    source = archive.extractfile(member)
+                    assert source is not None
+                    path = folder / member.name
+                    with path.open("wb") as file:
+                        shutil.copyfileobj(source, file)
+                    written.append(path)
+        return sorted(written)
+
+    def read_file(self, image: str, target: Target, path: str) -> bytes:
+        with _explained(f"no {path} in {image}"), self._container(image, target) as container:
+            stream, _ = container.get_archive(path)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
+                content = archive.extractfile(archive.getmembers()[0])
+                assert content is not None
+                return content.read()
+
+    def facts(self, image: str) -> ImageFacts:
+        with _explained(f"cannot inspect {image}"):
+            attributes = self._client.images.get(image).attrs
+        return ImageFacts(tuple(attributes["RootFS"]["Layers"]), int(attributes["Size"]))
+
+    def tag(self, image: str, name: str) -> None:
+        repository, _, tag = name.rpartition(":")
+        with _explained(f"cannot tag {image}"):
+            self._client.images.get(image).tag(repository, tag)
+
+    def pull(self, reference: str, target: Target) -> str:
+        repository, _, tag = reference.rpartition(":")
+        with _explained(f"cannot pull {reference}"):
+            image = self._client.images.pull(repository, tag, platform=target.oci)
+        return str(image.attrs["RepoDigests"][0])
+
+    def push(self, image: str, reference: str) -> None:
+        self.tag(image, reference)
+        repository, _, tag = reference.rpartition(":")
+        with _explained(f"cannot push {reference}"):
+            for line in self._client.images.push(repository, tag, stream=True, decode=True):
+                if "error" in line:
+                    raise EngineError(str(line["error"]), where=reference)
+
+    @cached_property
+    def _client(self) -> DockerClient:
+        import docker
+
+        with _explained("the Docker daemon does not answer"):
+            return docker.from_env(timeout=600)
+
+    @cached_property
+    def _command(self) -> str:
+        for client in CLIENTS:
+            try:
+                asked = subprocess.run(
+                    [client, "buildx", "version"], capture_output=True, check=False
+                )
+            except FileNotFoundError:
+                continue
+            if asked.returncode == 0:
+                return client
+        raise EngineError("docker has no buildx", where=os.environ["PATH"], next_step=BUILDX_HELP)
+
+    @contextmanager
+    def _container(self, image: str, target: Target) -> Iterator[Any]:
+        container = self._client.containers.create(image, ["/none"], platform=target.oci)
+        try:
+            yield container
+        finally:
+            container.remove(force=True)
+
+    @contextmanager
+    def _exported(self, image: str, target: Target) -> Iterator[tarfile.TarFile]:
+        with _explained(f"cannot export {image}"), self._container(image, target) as container:
+            raw = _Chunks(container.export())
+            with tarfile.open(fileobj=io.BufferedReader(raw), mode="r|") as archive:
+                yield archive
+
+
+class _Chunks(io.RawIOBase):
+    """An iterator of byte chunks as a readable stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn the SDK's exceptions into one clear error."""
+    import requests
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except (DockerException, requests.RequestException) as error:
+        reason = getattr(error, "explanation", None) or str(error)
+        raise EngineError(
+            f"{what}: {reason}",
+            where="docker",
+            next_step="start the daemon, or use --engine buildah",
+        ) from error

@@ -1,0 +1,396 @@
+"""The plan: every image and wheel that a request needs, in order, each with its key.
+
+Planning fetches no package and builds nothing. A step is a rendered Dockerfile with the list of
+the files in its context; what it stands on it names by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zport.agents import Agent
+from zport.debian import Archive, Closure
+from zport.distribution import Distribution
+from zport.errors import BlockedError
+from zport.keys import ContextFile, step_key
+from zport.origin import Origin, Root
+from zport.providers import Provided, Resolver, require_unblocked
+from zport.recipes import Mode, Recipe, load_recipe
+from zport.render import TEMPLATES, render
+from zport.targets import Target
+from zport.workspace import PROJECT, digest
+
+REPOSITORY = "localhost/zport"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One build: a Dockerfile and its context, and the image that comes out.
+
+    ``target`` is the platform of the result, ``needs`` the names of the steps whose images the
+    Dockerfile names, ``epoch`` the time (seconds) that everything in the image carries.
+    """
+
+    name: str
+    summary: str
+    role: str
+    target: Target
+    template: str
+    repository: str
+    tag: str
+    epoch: int
+    needs: tuple[str, ...] = ()
+    dockerfile: str = field(default="", repr=False)
+    context: tuple[ContextFile, ...] = field(default=(), repr=False)
+    key: str = ""
+
+    @property
+    def image(self) -> str:
+        """The name of the result: it carries the key, so it exists or it does not."""
+        return f"{self.repository}:{self.tag}-{self.key}"
+
+
+@dataclass(frozen=True)
+class AgentPlan:
+    """An agent on a target: where its requirements come from, and the step of its image."""
+
+    agent: Agent
+    target: Target
+    provided: tuple[Provided, ...]
+    step: Step
+
+
+class Planner:
+    """Plans steps for one host, distribution and state of the archive; each step once."""
+
+    def __init__(
+        self,
+        host: Target,
+        distribution: Distribution,
+        archive: Archive,
+        resolver: Resolver,
+        origin: Origin,
+        mode: Mode | None = None,
+    ) -> None:
+        self.host = host
+        self.distribution = distribution
+        self.archive = archive
+        self.resolver = resolver
+        self.origin = origin
+        self.mode = mode
+        self.steps: dict[str, Step] = {}
+
+    def agent(self, agent: Agent, target: Target) -> AgentPlan:
+        """An agent's image. Raises :class:`BlockedError` when a requirement has no provider."""
+        provided = self.resolver.resolve(agent, target)
+        require_unblocked(provided, agent, target)
+        base = self.base(target)
+        wheels = [self.wheel(load_recipe(p.name), target) for p in provided if p.kind == "recipe"]
+        names = ["python3", *(p.package for p in provided if p.package)]
+        packages = self._installed_on_base(target, names)
+        files = [
+            ContextFile(f"wheels/{p.file.filename}", p.file.sha256, p.file)
+            for p in provided
+            if p.file
+        ]
+        code = _tree(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
+        step = self._step(
+            f"agent-{agent.name}-{target.name}",
+            f"{agent.summary} for {target.oci}",
+            "agent",
+            target,
+            f"{REPOSITORY}/{agent.name}",
+            target.name,
+            [base, self.builder(self.host), *wheels],
+            [*_packages(packages), *files, *code],
+            images={"base": base.image},
+            agent=agent,
+            packages=names,
+            wheel_images=[{"stage": f"{w.name}", "reference": w.image} for w in wheels],
+            site_packages=f"/usr/local/lib/python{self.distribution.python_version}/dist-packages",
+        )
+        versions = {p.name: p.version for p in packages.packages}
+        named = [_with_version(p, versions) for p in provided]
+        return AgentPlan(agent, target, tuple(named), step)
+
+    def wheel(self, recipe: Recipe, target: Target) -> Step:
+        """A recipe's wheel for a target, built and tested."""
+        mode = self._mode(recipe, target)
+        machine = target if mode == "emulated" else self.host
+        base, toolchain = self.base(target), self.toolchain(machine, target)
+        patches = recipe.patches(target)
+        context = [ContextFile(f"source/{recipe.source.filename}", recipe.source.sha256,
+                               recipe.source_file)]  # fmt: skip
+        context += self._build_requirements(recipe, machine)
+        context += [ContextFile.local(f"patches/{p.path.name}", p.path) for p in patches]
+        context += _packages(self._installed_on_base(target, recipe.test.packages), "test-packages")
+        if recipe.test.script:
+            script = recipe.test.script
+            context.append(ContextFile.local(f"test/{script}", recipe.folder / script))
+        build_packages = self._build_packages(recipe, machine, target)
+        if build_packages:
+            context += _packages(
+                self._on_toolchain(machine, target, build_packages), "build-packages"
+            )
+        suffix = "" if mode in ("native", recipe.build.mode) else f"-{mode}"
+        return self._step(
+            f"wheel-{recipe.name}-{target.name}{suffix}",
+            f"{recipe.name} {recipe.version} for {target.oci}, {mode}",
+            "wheel",
+            target,
+            f"{REPOSITORY}/wheel-{recipe.name}",
+            f"{recipe.version}-{target.name}{suffix}",
+            [base, toolchain, self.builder(self.host)],
+            context,
+            images={"base": base.image, "toolchain": toolchain.image},
+            machine=machine,
+            mode=mode,
+            environment=dict(recipe.build.environment),
+            source=recipe.source.filename,
+            patched=bool(patches),
+            build_packages=build_packages,
+            test_packages=list(recipe.test.packages),
+            test_imports=list(recipe.test.imports),
+            test_script=recipe.test.script,
+            wheel_images=[],
+        )
+
+    def toolchain(self, machine: Target, target: Target) -> Step:
+        """Compilers on ``machine`` for ``target``."""
+        builder = self.builder(machine)
+        names = self._toolchain_names(machine, target)
+        closure = self._on_toolchain(machine, target, names, toolchain=False)
+        return self._step(
+            f"toolchain-{target.name}" if machine == self.host else f"toolchain-on-{target.name}",
+            f"compilers on {machine.oci} for {target.oci}",
+            "toolchain",
+            machine,
+            f"{REPOSITORY}/toolchain",
+            target.name,
+            [builder],
+            [*_packages(closure), *_tree(TEMPLATES / "toolchain", "bin", "*", 0o755)],
+            images={"machine": builder.image},
+            machine=machine,
+            compiles_for=target,
+            foreign=[] if machine == target else [target.debian],
+            packages=names,
+        )
+
+    def base(self, target: Target) -> Step:
+        """The Debian root that a target's images stand on: pulled, or made from packages."""
+        root = self.origin.root(target)
+        closure = self._base_closure(target)
+        pulled = root is not None
+        context = [] if pulled else [
+            *_packages(closure),
+            ContextFile.text("sources.list", self.archive.sources()),
+        ]  # fmt: skip
+        return self._step(
+            f"base-{target.name}",
+            f"Debian {self.distribution.suite} for {target.oci}",
+            "base",
+            target,
+            f"{REPOSITORY}/base",
+            target.name,
+            [] if pulled else [self.builder(self.host)],
+            context,
+            origin={"reference": root.reference if root else None},
+            packages=list(self.distribution.base_packages),
+        )
+
+    def builder(self, machine: Target) -> Step:
+        """The tools that assemble images, on a machine (the host; a target to emulate on)."""
+        root = self.origin.root(machine)
+        names = list(self.distribution.builder_packages)
+        closure = self.archive.closure([machine.debian], names, self._base_status(machine))
+        context = [*_packages(closure), *_tree(TEMPLATES / "builder", "bin", "*", 0o755)]
+        needs: list[Step] = []
+        reference = root.reference if root else None
+        if machine != self.host:
+            needs = [self.base(machine)]
+            reference = needs[0].image
+        elif root is None:
+            bare = self._base_closure(machine)
+            hashes = [package.sha256 for package in bare.packages]
+            context.append(
+                ContextFile(
+                    "root.tar",
+                    digest(hashes),
+                    BootstrapRoot(machine, self.distribution.suite, bare),
+                )
+            )
+        return self._step(
+            f"builder-{machine.name}",
+            f"assembling tools on {machine.oci}",
+            "builder",
+            machine,
+            f"{REPOSITORY}/builder",
+            machine.name,
+            needs,
+            context,
+            origin={"reference": reference},
+            machine=machine,
+            packages=names,
+        )
+
+    def model_preparation(self, name: str, context: Sequence[ContextFile], **values: Any) -> Step:
+        """A model file that is made from another one, at native speed."""
+        builder = self.builder(self.host)
+        code = _tree(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
+        needed = [file for file in code if file.path.count("/") == 2]
+        return self._step(
+            f"model-{name}",
+            f"model file of {name}",
+            "model",
+            self.host,
+            f"{REPOSITORY}/model-{name}",
+            "any",
+            [builder],
+            [*context, *needed],
+            **values,
+        )
+
+    def _step(
+        self,
+        name: str,
+        summary: str,
+        role: str,
+        target: Target,
+        repository: str,
+        tag: str,
+        needs: Sequence[Step],
+        context: Iterable[ContextFile],
+        images: dict[str, str] | None = None,
+        **values: Any,
+    ) -> Step:
+        if name in self.steps:
+            return self.steps[name]
+        draft = Step(
+            name, summary, role, target, f"{role}.Dockerfile.j2", repository, tag,
+            self._epoch(), tuple(dict.fromkeys(step.name for step in needs)),
+        )  # fmt: skip
+        builder = [step.image for step in needs if step.role == "builder"]
+        known = {"builder": builder[0]} if builder else {}
+        text = render(draft.template, {
+            "step": draft,
+            "build": self.host,
+            "target": target,
+            "epoch": draft.epoch,
+            "suite": self.distribution.suite,
+            "python": self.distribution.python_version,
+            "glibc": self.distribution.glibc[1],
+            "images": known | (images or {}),
+            **values,
+        })  # fmt: skip
+        files = tuple(context)
+        step = Step(
+            **{**draft.__dict__, "dockerfile": text, "context": files,
+               "key": step_key(text, list(files))}
+        )  # fmt: skip
+        self.steps[name] = step
+        return step
+
+    def _epoch(self) -> int:
+        return self._base_closure(self.host).date
+
+    def _mode(self, recipe: Recipe, target: Target) -> Mode:
+        if target == self.host:
+            return "native"
+        mode = self.mode or recipe.build.mode
+        if mode == "native":
+            raise BlockedError(
+                f"{recipe.name} builds only on {target.name} itself",
+                where=f"recipes/{recipe.name}/recipe.toml: build.mode",
+                next_step=f"run on {target.name}, or force --mode emulated",
+            )
+        return mode
+
+    def _base_closure(self, target: Target) -> Closure:
+        return self.archive.closure([target.debian], self.distribution.base_packages)
+
+    def _base_status(self, target: Target) -> str:
+        root: Root | None = self.origin.root(target)
+        return root.status if root else self._base_closure(target).installed()
+
+    def _installed_on_base(self, target: Target, names: Sequence[str]) -> Closure:
+        return self.archive.closure([target.debian], names, self._base_status(target))
+
+    def _builder_status(self, machine: Target) -> str:
+        base = self._base_status(machine)
+        names = self.distribution.builder_packages
+        closure = self.archive.closure([machine.debian], names, base)
+        return f"{base}\n{closure.installed()}"
+
+    def _toolchain_names(self, machine: Target, target: Target) -> list[str]:
+        native = machine == target
+        compiler = self.distribution.native_compiler if native else self.distribution.cross_compiler
+        names = [*compiler, *self.distribution.toolchain_packages]
+        return [name.format(debian=target.debian) for name in names]
+
+    def _build_packages(self, recipe: Recipe, machine: Target, target: Target) -> list[str]:
+        for_target = [f"{name}:{target.debian}" for name in recipe.build.target_packages]
+        return [*recipe.build.packages, *for_target]
+
+    def _on_toolchain(
+        self, machine: Target, target: Target, names: Sequence[str], *, toolchain: bool = True
+    ) -> Closure:
+        """Packages on top of the builder, or on top of the toolchain."""
+        architectures = list(dict.fromkeys([machine.debian, target.debian]))
+        status = self._builder_status(machine)
+        if toolchain:
+            tools = self._toolchain_names(machine, target)
+            status += "\n" + self.archive.closure(architectures, tools, status).installed()
+        return self.archive.closure(architectures, names, status)
+
+    def _build_requirements(self, recipe: Recipe, machine: Target) -> list[ContextFile]:
+        files = []
+        for pin in recipe.build_requirements:
+            wheel = self.resolver.wheel(pin, machine)
+            if wheel.file is None:
+                raise BlockedError(
+                    wheel.reason or pin.text,
+                    where=f"recipes/{recipe.name}/build-requirements.lock",
+                    next_step="pin a version that has a wheel",
+                )
+            files.append(
+                ContextFile(f"requirements/{wheel.file.filename}", wheel.file.sha256, wheel.file)
+            )
+        return files
+
+
+@dataclass(frozen=True)
+class BootstrapRoot:
+    """A root made on the host from these packages: the first image where no registry answers."""
+
+    target: Target
+    suite: str
+    closure: Closure
+
+
+def _packages(closure: Closure, folder: str = "packages") -> list[ContextFile]:
+    """Pinned packages as an apt source: the .deb files and their index."""
+    files = [
+        ContextFile(f"{folder}/{package.file}", package.sha256, package)
+        for package in closure.packages
+    ]
+    return [*files, ContextFile.text(f"{folder}/Packages", closure.index())]
+
+
+def _tree(folder: Path, prefix: str, pattern: str, mode: int = 0o644) -> list[ContextFile]:
+    """The files of a folder of the checkout."""
+    paths = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    return [
+        ContextFile.local(f"{prefix}/{path.relative_to(folder)}", path, mode)
+        for path in paths
+        if "__pycache__" not in path.parts
+    ]
+
+
+def _with_version(provided: Provided, versions: dict[str, str]) -> Provided:
+    if provided.package is None:
+        return provided
+    version = versions.get(provided.package, "")
+    return Provided(provided.name, version, provided.kind, package=provided.package)

@@ -1,0 +1,138 @@
+"""The resolver: where each requirement of an agent comes from on a target.
+
+The order of preference is: the distribution where the agent's definition says so, our own recipe,
+a wheel from the package index (pure Python or of the target's platform), else blocked, with the
+reason. Building does what this decides, and reports print it; there is no second opinion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from zport.agents import Agent
+from zport.distribution import Distribution
+from zport.errors import BlockedError, DefinitionError
+from zport.pypi import Index, IndexFile
+from zport.recipes import load_recipe, recipe_names
+from zport.requirements import Pin, read_pins
+from zport.targets import Target
+from zport.workspace import Workspace, digest, read_json, write_json
+
+Kind = Literal["distribution", "recipe", "pure", "published", "blocked"]
+PROVIDER_WORDS: dict[Kind, str] = {
+    "pure": "pure",
+    "distribution": "distribution",
+    "published": "published wheel",
+    "recipe": "recipe",
+    "blocked": "blocked",
+}
+
+
+@dataclass(frozen=True)
+class Provided:
+    """A requirement and its provider on one target.
+
+    ``file`` is the wheel for the kinds ``pure`` and ``published``, ``package`` Debian's name for
+    ``distribution``, ``reason`` why nothing serves it for ``blocked``.
+    """
+
+    name: str
+    version: str
+    kind: Kind
+    file: IndexFile | None = None
+    package: str | None = None
+    reason: str | None = None
+
+
+class Resolver:
+    """Decides providers; what the index answered is kept until the lock changes."""
+
+    def __init__(self, workspace: Workspace, index: Index, distribution: Distribution) -> None:
+        self.workspace = workspace
+        self.index = index
+        self.distribution = distribution
+
+    def resolve(self, agent: Agent, target: Target) -> list[Provided]:
+        """Every requirement of the agent's closure with its provider, sorted by name."""
+        pins = [pin for pin in read_pins(agent.lock) if _wanted(pin, target, self.distribution)]
+        self._check_lock(agent, pins)
+        packaged = [
+            Provided(str(canonicalize_name(name)), "", "distribution", package=package)
+            for name, package in agent.distribution.items()
+        ]
+        resolved = packaged + [self._provide(pin, target) for pin in pins]
+        return sorted(resolved, key=lambda provided: provided.name)
+
+    def _provide(self, pin: Pin, target: Target) -> Provided:
+        if pin.name in recipe_names():
+            recipe = load_recipe(pin.name)
+            if recipe.version == pin.version:
+                return Provided(pin.name, pin.version, "recipe")
+        return self.wheel(pin, target)
+
+    def wheel(self, pin: Pin, target: Target) -> Provided:
+        """The published wheel for a pin, or ``blocked``."""
+        lock = self.workspace.locks / "wheels" / target.name / f"{digest(_identity(pin))[:16]}.json"
+        known = read_json(lock)
+        if known:
+            file = IndexFile(**known["file"]) if known["file"] else None
+        else:
+            file = self.index.wheel(pin.name, pin.version, target, self.distribution)
+            write_json(lock, {"pin": pin.text, "file": asdict(file) if file else None})
+        if file is None:
+            reason = f"no wheel of {pin.text} for {target.name}, and no recipe"
+            return Provided(pin.name, pin.version, "blocked", reason=reason)
+        if file.sha256 not in pin.hashes:
+            reason = f"the lock does not know {file.filename}"
+            return Provided(pin.name, pin.version, "blocked", reason=reason)
+        return Provided(pin.name, pin.version, "pure" if file.is_pure else "published", file=file)
+
+    def _check_lock(self, agent: Agent, pins: list[Pin]) -> None:
+        versions = {pin.name: pin.version for pin in pins}
+        for text in agent.requirements:
+            requirement = Requirement(text)
+            name = str(canonicalize_name(requirement.name))
+            if name in {canonicalize_name(known) for known in agent.distribution}:
+                continue
+            if name not in versions or not requirement.specifier.contains(versions[name], True):
+                raise DefinitionError(
+                    f"the lock does not satisfy {text!r}",
+                    where=agent.lock,
+                    next_step=f"zport lock {agent.name}",
+                )
+
+
+def require_unblocked(provided: list[Provided], agent: Agent, target: Target) -> None:
+    """Raise :class:`BlockedError` that names every blocked requirement."""
+    blocked = [one for one in provided if one.kind == "blocked"]
+    if blocked:
+        raise BlockedError(
+            "; ".join(one.reason or one.name for one in blocked),
+            where=f"agent {agent.name} on {target.name}",
+            next_step=f"write a recipe: recipes/{blocked[0].name}/recipe.toml (see CONTRIBUTING)",
+        )
+
+
+def _wanted(pin: Pin, target: Target, distribution: Distribution) -> bool:
+    if pin.marker is None:
+        return True
+    environment = {
+        "platform_machine": target.machine,
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "python_version": distribution.python_version,
+        "python_full_version": f"{distribution.python_version}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    return Marker(pin.marker).evaluate(environment)
+
+
+def _identity(pin: Pin) -> list[object]:
+    return [pin.text, sorted(pin.hashes)]

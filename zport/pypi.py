@@ -1,0 +1,141 @@
+"""Files on the package index: which wheel or sdist serves a requirement on a target.
+
+The index is the one that pip is configured for, mirrors and extra indexes included; nothing here
+names a host. Links are found by `unearth`, which reads pip's kinds of index and checks tags for
+any platform, so no target code and no build backend runs to answer the question.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from zport.distribution import Distribution
+from zport.errors import FetchError
+from zport.targets import Target
+
+if TYPE_CHECKING:
+    from unearth import PackageFinder, TargetPython
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """A file of a package index, named by coordinates; its place is looked up when needed."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+
+    @property
+    def is_wheel(self) -> bool:
+        return self.filename.endswith(".whl")
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether the wheel has no code of one architecture (platform tag ``any``)."""
+        return self.filename.endswith("-any.whl")
+
+
+class Index:
+    """The package index as pip is configured to see it."""
+
+    def wheel(
+        self, name: str, version: str, target: Target, distribution: Distribution
+    ) -> IndexFile | None:
+        """The best published wheel of that version for the target's Python, if there is one."""
+        from unearth import TargetPython
+
+        python = TargetPython(
+            py_ver=distribution.python,
+            platforms=target.wheel_platforms(distribution.glibc),
+            impl="cp",
+        )
+        return self._best(self._finder(python, only_binary=[":all:"]), name, version)
+
+    def sdist(self, name: str, version: str) -> IndexFile | None:
+        """The source distribution of that version, if there is one."""
+        return self._best(self._finder(no_binary=[":all:"]), name, version)
+
+    def locate(self, file: IndexFile) -> str:
+        """The URL of a file. Raises :class:`FetchError` when the index does not list it."""
+        finder = self._finder(ignore_compatibility=True)
+        for candidate in finder.find_all_packages(file.name, allow_yanked=True):
+            if candidate.link.filename == file.filename:
+                return candidate.link.url_without_fragment
+        raise FetchError(
+            f"the package index does not list {file.filename}",
+            where=f"pypi:{file.name}=={file.version}",
+            next_step="check the version, the network and pip's index configuration",
+        )
+
+    def _finder(
+        self,
+        python: TargetPython | None = None,
+        *,
+        only_binary: Sequence[str] = (),
+        no_binary: Sequence[str] = (),
+        ignore_compatibility: bool = False,
+    ) -> PackageFinder:
+        from unearth import PackageFinder
+
+        return PackageFinder(
+            index_urls=self._configuration["index"],
+            find_links=self._configuration["links"],
+            target_python=python,
+            only_binary=only_binary,
+            no_binary=no_binary,
+            ignore_compatibility=ignore_compatibility,
+        )
+
+    def _best(self, finder: PackageFinder, name: str, version: str) -> IndexFile | None:
+        try:
+            best = finder.find_best_match(f"{name}=={version}", allow_yanked=True).best
+        except Exception as error:  # the finder lets its HTTP library's exceptions through
+            raise FetchError(
+                f"the package index does not answer: {error}",
+                where=f"pypi:{name}=={version}",
+                next_step="check the network and pip's index configuration",
+            ) from error
+        if best is None:
+            return None
+        digests = (best.link.hash_option or {}).get("sha256", [])
+        if not digests:
+            raise FetchError(
+                f"the index gives no SHA-256 for {best.link.filename}",
+                where=f"pypi:{name}=={version}",
+                next_step="use an index that lists hashes (PEP 503)",
+            )
+        return IndexFile(str(canonicalize_name(name)), version, best.link.filename, digests[0])
+
+    @cached_property
+    def _configuration(self) -> dict[str, list[str]]:
+        """Index URLs and link folders from pip's configuration files and environment."""
+        listed = subprocess.run(
+            [sys.executable, "-m", "pip", "config", "list"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        options: dict[str, list[str]] = {}
+        for line in listed.stdout.splitlines():
+            key, _, value = line.partition("=")
+            option = key.rsplit(".", 1)[-1]
+            options[option] = shlex.split(shlex.split(value)[0]) if value else []
+        index = options.get("index-url") or [_default_index()]
+        return {
+            "index": [*index, *options.get("extra-index-url", [])],
+            "links": options.get("find-links", []),
+        }
+
+
+def _default_index() -> str:
+    """pip's own default; asked of pip so that it is written nowhere else."""
+    from pip._internal.models.index import PyPI
+
+    return PyPI.simple_url

@@ -1,0 +1,37 @@
+"""Rendering: a template of ``dockerfiles/`` and its values become a Dockerfile."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+from zport import __version__
+from zport.errors import DefinitionError
+from zport.workspace import PROJECT
+
+TEMPLATES = PROJECT / "dockerfiles"
+
+
+def render(template: str, values: dict[str, Any]) -> str:
+    """The Dockerfile that a template gives for these values; an undefined name is an error."""
+    try:
+        text = _environment().get_template(template).render(version=__version__, **values)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise DefinitionError(
+            f"the template does not render: {error}",
+            where=f"{TEMPLATES / template}" + (f":{line}" if line else ""),
+        ) from error
+    return text.strip() + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - Dockerfiles, not HTML
+        keep_trailing_newline=True,
+    )

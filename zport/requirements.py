@@ -1,0 +1,59 @@
+"""Pinned requirements: files in pip's hash-checking format."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from zport.errors import DefinitionError
+
+HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One version of one package, and the hashes of the files that may stand for it."""
+
+    name: str
+    version: str
+    hashes: frozenset[str]
+    marker: str | None = None
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}=={self.version}"
+
+
+def read_pins(path: Path) -> list[Pin]:
+    """The pins of a lock file. Raises :class:`DefinitionError` naming the line that is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DefinitionError(
+            "the lock is missing", where=path, next_step=f"zport lock {path.stem}"
+        ) from error
+    joined = re.sub(r"\\\n\s*", " ", text)
+    lines = (line.strip() for line in joined.splitlines())
+    return [_pin(line, path) for line in lines if line and not line.startswith("#")]
+
+
+def _pin(line: str, path: Path) -> Pin:
+    try:
+        requirement = Requirement(HASH.sub("", line).strip())
+    except InvalidRequirement as error:
+        name = line.split(maxsplit=1)[0]
+        raise DefinitionError(f"not a requirement: {name}", where=path) from error
+    exact = [s.version for s in requirement.specifier if s.operator == "=="]
+    hashes = frozenset(HASH.findall(line))
+    if len(exact) != 1 or not hashes:
+        raise DefinitionError(
+            f"{requirement.name} is not pinned by == and --hash=sha256:…",
+            where=path,
+            next_step=f"write the lock again: zport lock {path.stem}",
+        )
+    marker = str(requirement.marker) if requirement.marker else None
+    return Pin(str(canonicalize_name(requirement.name)), exact[0], hashes, marker)
