@@ -33,7 +33,7 @@ class Agent(Definition):
     framework: str
     summary: str
     requirements: tuple[RequirementText, ...] = Field(min_length=1)
-    distribution: dict[str, str] = {}
+    distribution: dict[str, str] = Field(default={})
 
     @model_validator(mode="after")
     def _distribution_is_required(self) -> Agent:

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from zport.context import write_context
 from zport.engines import Engine
 from zport.errors import ZportError
 from zport.fetch import Fetcher
-from zport.plan import Step
+from zport.plan import Step, step_inputs
 from zport.progress import Progress
 from zport.wheels import take_wheel
 from zport.workspace import Workspace, read_json, write_json
@@ -96,15 +97,36 @@ class Builder:
             if step.role == "wheel":
                 take_wheel(step, self.engine, self.workspace)
 
-    def _times(self, step: Step) -> Path:
-        return self.workspace.root / "times" / f"{step.name}.json"
-
     def _expected(self, step: Step) -> float | None:
-        known = read_json(self._times(step))
+        known = last_build(self.workspace, step)
         return float(known["seconds"]) if known else None
 
     def _remember(self, step: Step, seconds: float) -> None:
-        write_json(self._times(step), {"seconds": round(seconds, 1), "key": step.key})
+        record = {"seconds": round(seconds, 1), "key": step.key, "inputs": step_inputs(step)}
+        write_json(_record_of(self.workspace, step), record)
+
+
+def why_build(workspace: Workspace, step: Step) -> str:
+    """Why a step has to be built: never built, image gone, or which of its inputs changed."""
+    known = last_build(workspace, step)
+    if known is None:
+        return "new"
+    if known["key"] == step.key:
+        return "its image is gone"
+    before, now = known["inputs"], step_inputs(step)
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    shown = ", ".join(sorted(changed)[:3])
+    return f"changed: {shown}" + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def last_build(workspace: Workspace, step: Step) -> dict[str, Any] | None:
+    """What is remembered of the step's last build: seconds, key and inputs by name."""
+    known: dict[str, Any] | None = read_json(_record_of(workspace, step))
+    return known
+
+
+def _record_of(workspace: Workspace, step: Step) -> Path:
+    return workspace.root / "builds" / f"{step.name}.json"
 
 
 def _with_untried(failure: ZportError, undone: list[str], failed: int) -> ZportError:

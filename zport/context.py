@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from zport.debian import DebianPackage
 from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
-from zport.fetch import Fetcher
+from zport.fetch import Fetcher, Member, UrlFile
 from zport.keys import ContextFile
 from zport.plan import BootstrapRoot, Step
 from zport.pypi import IndexFile
@@ -26,7 +26,7 @@ def fetch_sources(step: Step, fetcher: Fetcher) -> None:
         packages += root.closure.packages
     fetcher.debian(packages)
     for source in sources:
-        if isinstance(source, IndexFile):
+        if isinstance(source, IndexFile | UrlFile | Member):
             fetcher.file(source)
 
 

@@ -40,7 +40,8 @@ def load_definition(path: Path, schema: type[D]) -> D:
 
 
 def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> DefinitionError:
-    first = error.errors()[0]
+    # A misspelt key shows as a missing one too: the unknown one is what to mend.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
     if first["type"] == "extra_forbidden":
         fields = _fields_at(schema, first["loc"][:-1])

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tarfile
 import time
+import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -23,7 +26,30 @@ from zport.workspace import Workspace, disk_error, make_folder, sha256_file
 
 APT_HELPER = "/usr/lib/apt/apt-helper"
 ATTEMPTS = 4
-CHUNK = 1 << 20
+CHUNK = 1 << 16
+"""What a cut connection loses at most."""
+PASSING = (408, 425, 429)
+"""HTTP's refusals that ask for a later try; all others of the 400s stay what they are."""
+
+
+@dataclass(frozen=True)
+class UrlFile:
+    """A file at a URL, pinned."""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file inside a wheel, a zip or a tar archive, pinned by its own hash."""
+
+    archive: IndexFile | UrlFile
+    path: str
+    sha256: str
+
+
+Source = IndexFile | UrlFile | Member
 
 
 class Fetcher:
@@ -44,15 +70,24 @@ class Fetcher:
             if missing:
                 self._fetch_debian(list(missing.values()))
 
-    def file(self, file: IndexFile) -> Path:
-        """Fetch a file of the package index."""
-        cached = self.cached(file.sha256)
-        with self.workspace.exclusive(f"fetch-{file.sha256[:16]}"):
+    def file(self, source: Source) -> Path:
+        """Fetch a pinned file: of the package index, at a URL, or inside such an archive."""
+        cached = self.cached(source.sha256)
+        with self.workspace.exclusive(f"fetch-{source.sha256[:16]}"):
             if not cached.exists():
-                part = make_folder(cached.parent) / f"{file.sha256}.part"
-                download(self.index.locate(file), part, where=f"pypi:{file.name}=={file.version}")
-                admit(part, cached, file.sha256, where=file.filename)
+                part = make_folder(cached.parent) / f"{source.sha256}.part"
+                self._bring(source, part)
+                where = source.path if isinstance(source, Member) else _place_of(source)
+                admit(part, cached, source.sha256, where=where)
         return cached
+
+    def _bring(self, source: Source, part: Path) -> None:
+        if isinstance(source, Member):
+            extract_member(self.file(source.archive), source.path, part)
+        elif isinstance(source, IndexFile):
+            download(self.index.locate(source), part, where=_place_of(source))
+        else:
+            download(source.url, part, where=_place_of(source))
 
     def _fetch_debian(self, packages: Sequence[DebianPackage]) -> None:
         with TemporaryDirectory(dir=make_folder(self.workspace.cache), prefix=".debian.") as name:
@@ -72,6 +107,37 @@ class Fetcher:
                 admit(path, self.cached(package.sha256), package.sha256, where=package.file)
 
 
+def extract_member(archive: Path, name: str, part: Path) -> None:
+    """Write one file of a zip or tar archive to ``part``; nothing else is unpacked.
+
+    Raises :class:`FetchError` when the archive has no such file or is neither.
+    """
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened, opened.open(name) as member:
+                part.write_bytes(member.read())
+            return
+        with tarfile.open(archive) as tar:
+            found = tar.extractfile(name)
+            if found is None:
+                raise KeyError(name)
+            part.write_bytes(found.read())
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise FetchError(
+            f"the archive has no file {name}",
+            where=archive,
+            next_step="check the path and the pinned version",
+        ) from error
+    except OSError as error:
+        raise disk_error(error, part) from error
+
+
+def _place_of(source: IndexFile | UrlFile) -> str:
+    if isinstance(source, UrlFile):
+        return source.url
+    return f"pypi:{source.name}=={source.version} {source.filename}"
+
+
 def download(url: str, part: Path, *, where: str) -> None:
     """Bring a URL into ``part``, going on where an earlier try stopped.
 
@@ -79,19 +145,16 @@ def download(url: str, part: Path, *, where: str) -> None:
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        try:
-            shutil.copyfile(url2pathname(parts.path), part)
-        except OSError as error:
-            raise FetchError(
-                f"cannot read {error.filename}: {error.strerror}", where=where
-            ) from error
+        _copy(Path(url2pathname(parts.path)), part, where)
         return
     reason = ""
     for attempt in range(ATTEMPTS):
         time.sleep((2**attempt - 1) / 2)
-        reason = _attempt(url, part)
+        reason, passing = _attempt(url, part)
         if not reason:
             return
+        if not passing:
+            break
     raise FetchError(
         f"cannot fetch {parts.path.rsplit('/', 1)[-1]}: {reason}",
         where=where,
@@ -99,28 +162,43 @@ def download(url: str, part: Path, *, where: str) -> None:
     )
 
 
-def _attempt(url: str, part: Path) -> str:
-    """One try; returns why it failed, or nothing."""
+def _copy(source: Path, part: Path, where: str) -> None:
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise FetchError(f"cannot read {source}: {error.strerror}", where=where) from error
+    with file:
+        try:
+            with part.open("wb") as copy:
+                shutil.copyfileobj(file, copy, CHUNK)
+        except OSError as error:
+            raise disk_error(error, part) from error
+
+
+def _attempt(url: str, part: Path) -> tuple[str, bool]:
+    """One try; returns why it failed, or nothing, and whether another try may do better."""
     import requests
 
     have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    # The file as it is: a server may offer it compressed once more, and ranges then count that.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with requests.get(url, headers=headers, stream=True, timeout=(15, 60)) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
                 part.unlink(missing_ok=True)
-                return "the part fetched earlier does not fit"
+                return "the part fetched earlier does not fit", True
             if not answer.ok:
-                return f"HTTP {answer.status_code} {answer.reason}"
+                passing = answer.status_code >= 500 or answer.status_code in PASSING
+                return f"HTTP {answer.status_code} {answer.reason}", passing
             mode = "ab" if answer.status_code == requests.codes.partial_content else "wb"
             with part.open(mode) as file:
                 for chunk in answer.iter_content(CHUNK):
                     file.write(chunk)
     except requests.RequestException as error:
-        return str(error)
+        return str(error), True
     except OSError as error:
         raise disk_error(error, part) from error
-    return ""
+    return "", False
 
 
 def admit(part: Path, path: Path, sha256: str, *, where: str) -> None:

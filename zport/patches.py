@@ -13,6 +13,7 @@ from zport.targets import TARGETS, Target
 
 FIELD = re.compile(r"^(?P<name>[A-Z][A-Za-z0-9-]*): *(?P<value>.*)$")
 REQUIRED = ("Description", "Forwarded")
+GATES = ("X-Zport-Targets", "X-Zport-Versions")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def read_patch(path: Path) -> Patch:
     """A patch file. Raises :class:`PatchError` when its header lacks a field or is misspelt."""
     header: dict[str, str] = {}
     last = ""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith(("---", "diff ", "Index: ")):
             break
         if match := FIELD.match(line):
@@ -67,6 +68,11 @@ def _check(path: Path, header: dict[str, str]) -> None:
                 f"the header lacks {name}:",
                 where=path,
                 next_step="write a DEP-3 header: Description, Forwarded, Origin or Author",
+            )
+    for name in header:
+        if name.startswith("X-Zport-") and name not in GATES:
+            raise PatchError(
+                f"unknown field {name}:", where=path, next_step=f"choose from {', '.join(GATES)}"
             )
     known = {*TARGETS, *(target.byte_order_phrase for target in TARGETS.values())}
     for target in header.get("X-Zport-Targets", "").replace(",", " ").split():

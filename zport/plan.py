@@ -6,6 +6,7 @@ the files in its context; what it stands on it names by key.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -359,6 +360,13 @@ class Planner:
                 ContextFile(f"requirements/{wheel.file.filename}", wheel.file.sha256, wheel.file)
             )
         return files
+
+
+def step_inputs(step: Step) -> dict[str, str]:
+    """The hash of each thing that a step's key covers, by its name."""
+    inputs = {file.path: file.sha256 for file in step.context}
+    inputs["Dockerfile"] = hashlib.sha256(step.dockerfile.encode()).hexdigest()
+    return inputs
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ any platform, so no target code and no build backend runs to answer the question
 
 from __future__ import annotations
 
-import shlex
+import ast
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,12 +22,18 @@ from zport.errors import FetchError
 from zport.targets import Target
 
 if TYPE_CHECKING:
-    from unearth import PackageFinder, TargetPython
+    from unearth import Package, PackageFinder, TargetPython
+
+PIP_SECTIONS = ("global", "install", ":env:")
+"""The sections of pip's configuration that say where packages are, the strongest last."""
 
 
 @dataclass(frozen=True)
 class IndexFile:
-    """A file of a package index, named by coordinates; its place is looked up when needed."""
+    """A file of a package index, named by coordinates; its place is looked up when needed.
+
+    ``filename`` is empty where only the hash is known.
+    """
 
     name: str
     version: str
@@ -65,15 +71,18 @@ class Index:
         return self._best(self._finder(no_binary=[":all:"]), name, version)
 
     def locate(self, file: IndexFile) -> str:
-        """The URL of a file. Raises :class:`FetchError` when the index does not list it."""
+        """The URL of the file with that hash, whatever platform it is for.
+
+        Raises :class:`FetchError` when the index does not list it.
+        """
         finder = self._finder(ignore_compatibility=True)
-        for candidate in finder.find_all_packages(file.name, allow_yanked=True):
-            if candidate.link.filename == file.filename:
-                return candidate.link.url_without_fragment
+        for candidate in self._asked(finder.find_all_packages, file.name, file.version):
+            if file.sha256 in (candidate.link.hash_option or {}).get("sha256", []):
+                return str(candidate.link.url_without_fragment)
         raise FetchError(
-            f"the package index does not list {file.filename}",
+            f"the package index lists no {file.filename or 'file'} with SHA-256 {file.sha256}",
             where=f"pypi:{file.name}=={file.version}",
-            next_step="check the version, the network and pip's index configuration",
+            next_step="check the pin, the network and pip's index configuration",
         )
 
     def _finder(
@@ -96,14 +105,8 @@ class Index:
         )
 
     def _best(self, finder: PackageFinder, name: str, version: str) -> IndexFile | None:
-        try:
-            best = finder.find_best_match(f"{name}=={version}", allow_yanked=True).best
-        except Exception as error:  # the finder lets its HTTP library's exceptions through
-            raise FetchError(
-                f"the package index does not answer: {error}",
-                where=f"pypi:{name}=={version}",
-                next_step="check the network and pip's index configuration",
-            ) from error
+        matches = self._asked(finder.find_matches, f"{name}=={version}", version)
+        best = next(iter(matches), None)
         if best is None:
             return None
         digests = (best.link.hash_option or {}).get("sha256", [])
@@ -115,6 +118,18 @@ class Index:
             )
         return IndexFile(str(canonicalize_name(name)), version, best.link.filename, digests[0])
 
+    def _asked(
+        self, question: Callable[..., Iterable[Package]], subject: str, version: str
+    ) -> list[Package]:
+        try:
+            return list(question(subject, allow_yanked=True))
+        except Exception as error:  # the finder lets its HTTP library's exceptions through
+            raise FetchError(
+                f"the package index does not answer: {error}",
+                where=f"pypi:{subject.partition('==')[0]}=={version}",
+                next_step="check the network and pip's index configuration",
+            ) from error
+
     @cached_property
     def _configuration(self) -> dict[str, list[str]]:
         """Index URLs and link folders from pip's configuration files and environment."""
@@ -122,14 +137,17 @@ class Index:
             [sys.executable, "-m", "pip", "config", "list"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
-        options: dict[str, list[str]] = {}
+        found: dict[str, dict[str, list[str]]] = {section: {} for section in PIP_SECTIONS}
         for line in listed.stdout.splitlines():
             key, _, value = line.partition("=")
-            option = key.rsplit(".", 1)[-1]
-            options[option] = shlex.split(shlex.split(value)[0]) if value else []
+            section, _, option = key.partition(".")
+            if section in found:
+                found[section][option] = str(ast.literal_eval(value)).split()
+        options = {key: value for section in found.values() for key, value in section.items()}
         index = options.get("index-url") or [_default_index()]
+        forbidden = options.get("no-index", ["0"])[0].lower() in ("1", "true", "yes", "on")
         return {
-            "index": [*index, *options.get("extra-index-url", [])],
+            "index": [] if forbidden else [*index, *options.get("extra-index-url", [])],
             "links": options.get("find-links", []),
         }
 

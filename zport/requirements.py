@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from zport.errors import DefinitionError
 
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+REMARK = re.compile(r"(^|\s)#.*")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ def read_pins(path: Path) -> list[Pin]:
             "the lock is missing", where=path, next_step=f"zport lock {path.stem}"
         ) from error
     joined = re.sub(r"\\\n\s*", " ", text)
-    lines = (line.strip() for line in joined.splitlines())
-    return [_pin(line, path) for line in lines if line and not line.startswith("#")]
+    lines = (REMARK.sub("", line).strip() for line in joined.splitlines())
+    return [_pin(line, path) for line in lines if line]
 
 
 def _pin(line: str, path: Path) -> Pin:
@@ -47,7 +48,11 @@ def _pin(line: str, path: Path) -> Pin:
     except InvalidRequirement as error:
         name = line.split(maxsplit=1)[0]
         raise DefinitionError(f"not a requirement: {name}", where=path) from error
-    exact = [s.version for s in requirement.specifier if s.operator == "=="]
+    exact = [
+        specifier.version
+        for specifier in requirement.specifier
+        if specifier.operator == "==" and not specifier.version.endswith(".*")
+    ]
     hashes = frozenset(HASH.findall(line))
     if len(exact) != 1 or not hashes:
         raise DefinitionError(

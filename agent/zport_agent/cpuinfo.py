@@ -1,12 +1,17 @@
-"""Linux's /proc/cpuinfo, read by the fields that are there, whatever the architecture."""
+"""What Linux says of the processor: /proc/cpuinfo, and the capabilities in the auxiliary vector.
+
+Emulators of single programs may show the host's /proc/cpuinfo, of another architecture; none of
+that is an answer here. The auxiliary vector they make themselves, so it describes what they
+emulate.
+"""
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# A field only one family of kernels prints, and what platform.machine() says there. Used for
-# one thing: some emulators of single programs show the host's file instead of the guest's.
+# A field only one family of kernels prints, and what platform.machine() says there.
 _MARKS: Mapping[str, frozenset[str]] = {
     "# processors": frozenset({"s390", "s390x"}),
     "cpuid level": frozenset({"i386", "i486", "i586", "i686", "x86_64"}),
@@ -15,22 +20,37 @@ _MARKS: Mapping[str, frozenset[str]] = {
     "revision": frozenset({"ppc", "ppc64", "ppc64le"}),
 }
 
+# The bits of AT_HWCAP, lowest first, by the names that the same kernel prints in /proc/cpuinfo
+# (Linux: arch/s390/include/asm/elf.h and arch/s390/kernel/processor.c).
+_CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    "s390x": (
+        *("esan3", "zarch", "stfle", "msa", "ldisp", "eimm", "dfp", "edat"),
+        *("etf3eh", "highgprs", "te", "vx", "vxd", "vxe", "gs", "vxe2"),
+        *("vxp", "sort", "dflt", "vxp2", "nnpa", "pcimio", "sie"),
+    ),
+}
+_AT_HWCAP = 16
+_AUXV_ENTRY = struct.Struct("@LL")
+
 # IBM Z prints one line a processor: "version = FF,  identification = 0133E8,  machine = 3906".
 _Z_PROCESSOR = re.compile(r"\bmachine\s*=\s*(\w+)")
 
 
 @dataclass(frozen=True)
 class Cpu:
-    """What the file says. ``cpuinfo`` is ``own``, ``host`` (another architecture's) or ``absent``.
+    """The processor that programs here see.
 
-    ``model`` is the model name, or the machine type (``3906``) where there is no name;
-    ``features`` are flags; ``facilities`` are IBM Z's facility numbers.
+    ``cpuinfo`` is whose file is shown: ``own``, ``host`` (another architecture's; then nothing
+    here comes from it) or ``absent``. ``model`` is the model name, or the machine type (``3906``)
+    where there is no name; ``features`` are flags, read from ``features_from``; ``facilities``
+    are IBM Z's facility numbers.
     """
 
     cpuinfo: str
     vendor: str | None = None
     model: str | None = None
     features: list[str] = field(default_factory=list)
+    features_from: str | None = None
     facilities: list[int] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -38,19 +58,24 @@ class Cpu:
         return dict(vars(self))
 
 
-def parse_cpuinfo(text: str, machine: str) -> Cpu:
-    """Parse the file's text on a kernel whose platform.machine() is ``machine``.
+def describe(cpuinfo: str, auxv: bytes, machine: str) -> Cpu:
+    """The processor by the text of /proc/cpuinfo and the bytes of /proc/self/auxv.
 
-    Lines that are not ``key : value`` are passed over; a text without any is ``absent``.
+    ``machine`` is what platform.machine() says. Lines of the text that are not ``key : value``
+    are passed over; a text without any is ``absent``. Capabilities without a name are ``bit N``.
     """
-    fields = _fields(text)
-    if not fields:
-        return Cpu("absent")
+    fields = _fields(cpuinfo)
+    origin = _origin(fields, machine)
+    if origin != "own":
+        fields = {}
+    features = (_first(fields, "flags", "features", "Features", "isa") or "").split()
+    capabilities = _capabilities(auxv, machine)
     return Cpu(
-        cpuinfo=_origin(fields, machine),
+        cpuinfo=origin,
         vendor=_first(fields, "vendor_id", "CPU implementer", "mvendorid"),
         model=_first(fields, "model name", "cpu", "uarch", "CPU part") or _z_machine(fields),
-        features=(_first(fields, "flags", "features", "Features", "isa") or "").split(),
+        features=features or capabilities,
+        features_from="/proc/cpuinfo" if features else "AT_HWCAP" if capabilities else None,
         facilities=[int(n) for n in fields.get("facilities", "").split() if n.isdigit()],
     )
 
@@ -75,5 +100,18 @@ def _z_machine(fields: Mapping[str, str]) -> str | None:
 
 
 def _origin(fields: Mapping[str, str], machine: str) -> str:
+    if not fields:
+        return "absent"
     owners = [machines for mark, machines in _MARKS.items() if mark in fields]
     return "host" if owners and all(machine not in machines for machines in owners) else "own"
+
+
+def _capabilities(auxv: bytes, machine: str) -> list[str]:
+    """The names of AT_HWCAP's bits, where this kernel's bits are known by name."""
+    names = _CAPABILITIES.get(machine)
+    whole = len(auxv) - len(auxv) % _AUXV_ENTRY.size
+    value = dict(_AUXV_ENTRY.iter_unpack(auxv[:whole])).get(_AT_HWCAP, 0)
+    if names is None:
+        return []
+    bits = [bit for bit in range(value.bit_length()) if value >> bit & 1]
+    return [names[bit] if bit < len(names) else f"bit {bit}" for bit in bits]

@@ -10,10 +10,11 @@ import numpy as np
 
 from zport_agent import __version__
 from zport_agent.backends import BACKENDS, Backend, open_backend
-from zport_agent.cpuinfo import parse_cpuinfo
+from zport_agent.cpuinfo import describe
 from zport_agent.errors import UnsupportedError
 
 CPUINFO = Path("/proc/cpuinfo")
+AUXV = Path("/proc/self/auxv")
 
 
 def collect(backend: Backend | None = None, threads: int | None = None) -> dict[str, Any]:
@@ -21,11 +22,8 @@ def collect(backend: Backend | None = None, threads: int | None = None) -> dict[
 
     Whether the processor is emulated cannot be told reliably from inside: the caller knows.
     """
-    try:
-        text = CPUINFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
     machine = platform.machine()
+    cpu = describe(_read(CPUINFO).decode(errors="replace"), _read(AUXV), machine)
     return {
         "framework": {"name": backend.name, "version": backend.version} if backend else None,
         "agent": __version__,
@@ -33,10 +31,17 @@ def collect(backend: Backend | None = None, threads: int | None = None) -> dict[
         "byte_order": sys.byteorder,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "cpu": parse_cpuinfo(text, machine).as_json(),
+        "cpu": cpu.as_json(),
         "cpus": len(os.sched_getaffinity(0)),
         "threads": threads,
     }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def frameworks() -> dict[str, str | None]:
@@ -63,6 +68,7 @@ def render(facts: dict[str, Any], installed: dict[str, str | None]) -> str:
         ("cpuinfo", _ORIGINS[cpu["cpuinfo"]]),
         ("cpus", facts["cpus"]),
         ("features", " ".join(cpu["features"]) or "none listed"),
+        ("features from", cpu["features_from"] or "nowhere"),
     ]
     if cpu["facilities"]:
         lines.append(("facilities", " ".join(map(str, cpu["facilities"]))))
@@ -71,6 +77,6 @@ def render(facts: dict[str, Any], installed: dict[str, str | None]) -> str:
 
 _ORIGINS = {
     "own": "of this architecture",
-    "host": "of another architecture: the host's, shown through an emulator",
+    "host": "of another architecture, shown by an emulator: not used here",
     "absent": "absent",
 }

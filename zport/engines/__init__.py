@@ -58,9 +58,12 @@ class Engine(Protocol):
         command: Sequence[str],
         mounts: Sequence[Mount],
         log: Path,
-        environment: dict[str, str] | None = None,
+        seconds: int,
     ) -> int:
-        """Run a command in a new container without a network; returns its exit status."""
+        """Run a command in a new container without a network; returns its exit status.
+
+        After ``seconds`` it is ended, and the status is :data:`TIMED_OUT`.
+        """
 
     def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:
         """Copy the files of the image's root folder that match a glob pattern to a folder."""
@@ -81,6 +84,8 @@ class Engine(Protocol):
         """Push an image to a registry under a reference."""
 
 
+TIMED_OUT = 124
+"""The exit status of a command that was ended for taking too long, as timeout(1) has it."""
 ENGINES = ("buildah", "docker")
 
 

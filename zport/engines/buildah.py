@@ -18,6 +18,7 @@ ISOLATION = ("--isolation", "chroot")
 """Needs no cgroups and no user namespaces, so it works in most containers."""
 OFFLINE = ("unshare", "--net", "--")
 """chroot isolation shares the network of its caller, so the caller is given none."""
+TIME_LIMIT = ("timeout", "--kill-after=10")
 
 
 class Buildah:
@@ -52,18 +53,17 @@ class Buildah:
         command: Sequence[str],
         mounts: Sequence[Mount],
         log: Path,
-        environment: dict[str, str] | None = None,
+        seconds: int,
     ) -> int:
         volumes = [
             f"--volume={m.source.resolve()}:{m.target}:{'rw' if m.writable else 'ro'}"
             for m in mounts
         ]
-        settings = [f"--env={name}={value}" for name, value in (environment or {}).items()]
         with self._container(image, target) as container:
-            entry = self._entry_point(image)
+            inside = [*self._entry_point(image), *command]
             return run_logged(
-                [*OFFLINE, "buildah", "run", *ISOLATION, *volumes, *settings, container, "--",
-                 *entry, *command],
+                [*TIME_LIMIT, str(seconds), *OFFLINE,
+                 "buildah", "run", *ISOLATION, *volumes, container, "--", *inside],
                 log,
             )  # fmt: skip
 

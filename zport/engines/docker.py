@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from zport.engines import ImageFacts, Mount
+from zport.engines import TIMED_OUT, ImageFacts, Mount
 from zport.engines.process import build_failure, run_logged
 from zport.errors import EngineError
 from zport.targets import Target
@@ -60,7 +61,7 @@ class Docker:
         command: Sequence[str],
         mounts: Sequence[Mount],
         log: Path,
-        environment: dict[str, str] | None = None,
+        seconds: int,
     ) -> int:
         volumes = {
             str(m.source.resolve()): {"bind": m.target, "mode": "rw" if m.writable else "ro"}
@@ -69,15 +70,19 @@ class Docker:
         with _explained(f"cannot run {image}"):
             container = self._client.containers.run(
                 image, list(command), platform=target.oci, volumes=volumes,
-                environment=environment or {}, network_mode="none", detach=True,
+                network_mode="none", detach=True,
             )  # fmt: skip
+            late = Timer(seconds, container.kill)
+            late.start()
             try:
                 with log.open("ab") as file:
                     file.write(f"$ docker run {image} {' '.join(command)}\n".encode())
                     for chunk in container.logs(stream=True, follow=True):
                         file.write(chunk)
-                return int(container.wait()["StatusCode"])
+                status = int(container.wait()["StatusCode"])
+                return TIMED_OUT if late.finished.is_set() else status
             finally:
+                late.cancel()
                 container.remove(force=True)
 
     def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:

@@ -1,0 +1,5 @@
+"""``python -m zport``."""
+
+from zport.cli import main
+
+main()

@@ -1,0 +1,238 @@
+"""One request from beginning to end: plan, build, run the matrix, report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from zport import binfmt
+from zport.agents import Agent
+from zport.bake import write_bake
+from zport.build import Builder, missing_steps
+from zport.debian import Archive
+from zport.distribution import TRIXIE, Distribution
+from zport.engines import Engine
+from zport.errors import DefinitionError, VerdictError
+from zport.fetch import Fetcher
+from zport.host import free_space
+from zport.matrix.cells import Cell, CellResult
+from zport.matrix.run import CellRunner, runner_of
+from zport.matrix.verdicts import decide
+from zport.models import Model, fetch_files, files_key, load_models, preparation
+from zport.origin import Policy, find_origin
+from zport.plan import AgentPlan, Planner, Step
+from zport.progress import Progress
+from zport.providers import Resolver
+from zport.pypi import Index
+from zport.recipes import Mode
+from zport.report.results import write_results
+from zport.report.table import print_verdicts, summary_line
+from zport.targets import REFERENCE, Target, host_target
+from zport.workspace import Workspace, digest, read_json, write_json
+
+SPACE = 4_000_000_000
+"""Bytes that a build from nothing takes at most, images included."""
+
+
+def default_jobs() -> int:
+    """As many jobs as this process has cores."""
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    targets: Sequence[Target]
+    agents: Sequence[Agent]
+    engine: Engine
+    workspace: Workspace
+    console: Console
+    jobs: int = field(default_factory=default_jobs)
+    test: bool = True
+    mode: Mode | None = None
+    base: Policy = "auto"
+    refresh: bool = False
+    models: Sequence[str] = ()
+    distribution: Distribution = TRIXIE
+
+
+class Job:
+    """A request being served. Planning happens on first use and asks nobody twice."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.host = host_target()
+        self.index = Index()
+        self.fetcher = Fetcher(request.workspace, self.index)
+        run = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
+        self.progress = Progress(request.console, request.workspace, run)
+        self.cell_runner = CellRunner(
+            request.workspace, request.engine, self.progress, request.jobs
+        )
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        """The targets asked for, and the reference where numbers are compared with it here."""
+        wanted = list(self.request.targets)
+        if self.request.test and self.host == REFERENCE and REFERENCE not in wanted:
+            wanted.append(REFERENCE)
+        return wanted
+
+    @cached_property
+    def archive(self) -> Archive:
+        """Debian's archive for all architectures of the plan."""
+        names = [target.debian for target in (self.host, *self.targets)]
+        request = self.request
+        return Archive(request.workspace, request.distribution, names, refresh=request.refresh)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """The planner; its steps fill as things are planned."""
+        request = self.request
+        origin = find_origin(
+            request.workspace,
+            request.engine,
+            request.distribution.image,
+            list(dict.fromkeys([self.host, *self.targets])),
+            request.base,
+            refresh=request.refresh,
+        )
+        resolver = Resolver(request.workspace, self.index, request.distribution)
+        return Planner(
+            self.host, request.distribution, self.archive, resolver, origin, request.mode
+        )
+
+    @cached_property
+    def agents(self) -> list[AgentPlan]:
+        """Every agent on every target."""
+        return [
+            self.planner.agent(agent, target)
+            for agent in self.request.agents
+            for target in self.targets
+        ]
+
+    @cached_property
+    def models(self) -> dict[str, tuple[Model, Step | None]]:
+        """The models that some agent of the request can run, with the step that prepares each."""
+        if not self.request.test:
+            return {}
+        frameworks = {agent.framework for agent in self.request.agents}
+        return {
+            model.name: (model, preparation(model, self.planner))
+            for model in load_models(self.request.models)
+            if model.manifest.framework.name in frameworks
+        }
+
+    @cached_property
+    def wanted(self) -> list[str]:
+        """The steps whose results are asked for; the others are there for these."""
+        prepared = [step.name for _, step in self.models.values() if step]
+        return [*(agent.step.name for agent in self.agents), *prepared]
+
+    def missing(self) -> list[Step]:
+        """The steps that have to be built."""
+        wanted = self.wanted
+        return missing_steps(self.planner.steps, wanted, self.request.engine.images())
+
+    def cells(self) -> list[Cell]:
+        """Every model in every agent image that runs its framework."""
+        return [
+            Cell(
+                model,
+                agent,
+                runner_of(agent.target, self.host),
+                self.request.workspace.models / f"{model.name}-{files_key(model, step)}",
+                files_key(model, step),
+            )
+            for model, step in self.models.values()
+            for agent in self.agents
+            if model.manifest.framework.name == agent.agent.framework
+        ]
+
+    def finished(self) -> dict[str, Any] | None:
+        """The record of the run that did all this already, if there is one."""
+        if self.missing():
+            return None
+        known: dict[str, Any] | None = read_json(self._record())
+        return known
+
+    def build(self) -> None:
+        """Build what is missing, and write the whole plan beside it."""
+        request = self.request
+        free_space(request.workspace.root, SPACE)
+        missing = self.missing()
+        binfmt.register_emulators([target for target in self.targets if target != self.host])
+        builder = Builder(
+            request.workspace, request.engine, self.fetcher, self.progress, request.jobs
+        )
+        with self.progress.live():
+            builder.build(missing)
+        write_bake(self.planner.steps, self.wanted, request.workspace, self.fetcher)
+        for agent in self.agents:
+            request.engine.tag(agent.step.image, self.name_of(agent))
+
+    def name_of(self, agent: AgentPlan) -> str:
+        """The name that people use: ``zport/onnxruntime:1.21.0-<target>``."""
+        own = [p.version for p in agent.provided if p.name == agent.agent.framework]
+        version = own[0].partition("+")[0].partition("-")[0] if own else "0"
+        return f"{agent.step.repository}:{version}-{agent.target.name}"
+
+    def run_matrix(self) -> list[CellResult]:
+        """Run and judge all cells, print the table and write the results file."""
+        request, engine = self.request, self.request.engine
+        with self.progress.live():
+            for model, step in self.models.values():
+                fetch_files(model, step, request.workspace, self.fetcher, engine)
+            runs = self.cell_runner.run(self.cells())
+        native = [agent for agent in self.agents if agent.target == self.host]
+        judge = (native or self.agents)[0]
+        return decide(runs, judge, engine, request.workspace)
+
+    def report(self, results: list[CellResult]) -> None:
+        """Print and keep what was found. Raises :class:`VerdictError` unless all cells passed."""
+        request = self.request
+        facts = {a.step.image: request.engine.facts(a.step.image) for a in self.agents}
+        path = write_results(
+            request.workspace, self.host, request.engine.name, self.agents, facts, results
+        )
+        print_verdicts(request.console, results)
+        passed = all(result.verdict == "pass" for result in results)
+        summary = summary_line(results)
+        write_json(self._record(), {"passed": passed, "summary": summary, "results": str(path)})
+        request.console.print(f"{summary} · results {path}", soft_wrap=True)
+        if not passed:
+            raise verdict_failure(summary, str(path))
+
+    def store_expectations(self, results: list[CellResult]) -> list[str]:
+        """Keep the reference's outputs in the repository as what is expected from now on."""
+        kept = []
+        for result in results:
+            if result.cell.is_reference and result.run.failure is None:
+                result.cell.model.expected.write_bytes(result.run.outputs.read_bytes())
+                kept.append(result.cell.model.name)
+        if not kept:
+            raise DefinitionError(
+                f"no model ran on {REFERENCE.name}",
+                next_step=f"run this on {REFERENCE.name} and read the cells' logs",
+            )
+        return kept
+
+    def _record(self) -> Path:
+        keys = [agent.step.key for agent in self.agents] + [cell.key for cell in self.cells()]
+        name = digest([self.request.engine.name, sorted(keys)])[:16]
+        return self.request.workspace.results / "finished" / f"{name}.json"
+
+
+def verdict_failure(summary: str, results: str) -> VerdictError:
+    """The error of a run in which not every cell passed."""
+    return VerdictError(
+        summary, where="matrix", next_step=f"the cells' logs and numbers are named in {results}"
+    )

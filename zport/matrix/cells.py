@@ -1,0 +1,114 @@
+"""Cells: one model in one agent image on one target by one runner, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from zport.models import Model
+from zport.plan import AgentPlan
+from zport.targets import REFERENCE, Target
+from zport.workspace import digest
+
+Verdict = Literal["pass", "differs", "crash", "unsupported"]
+Runner = Literal["native", "qemu"]
+
+AGENT_UNSUPPORTED = 6
+AGENT_SAYS_NO = 1
+"""Exit statuses of the agent program (``zport_agent.errors``)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run to make: its key covers the image, the model's files and inputs, and the runner."""
+
+    model: Model
+    agent: AgentPlan
+    runner: Runner
+    files: Path
+    files_key: str
+
+    @property
+    def target(self) -> Target:
+        return self.agent.target
+
+    @property
+    def name(self) -> str:
+        return f"{self.model.name}-{self.agent.agent.name}-{self.target.name}"
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the others are compared with this one."""
+        return self.target == REFERENCE
+
+    @property
+    def key(self) -> str:
+        return digest({
+            "image": self.agent.step.key,
+            "model": self.model.definition(),
+            "files": self.files_key,
+            "runner": self.runner,
+        })[:16]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What a cell's container left: its folder, and why there are no outputs if there are none."""
+
+    cell: Cell
+    folder: Path
+    failure: Verdict | None
+    reason: str | None
+    bench: dict[str, Any] | None
+
+    @property
+    def outputs(self) -> Path:
+        return self.folder / "outputs.npz"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell with its verdict.
+
+    ``largest_absolute`` and ``largest_relative`` are the largest errors over all outputs against
+    ``compared_with``; ``details`` is the comparison of each output.
+    """
+
+    run: CellRun
+    verdict: Verdict
+    reason: str | None
+    compared_with: str | None = None
+    largest_absolute: float | None = None
+    largest_relative: float | None = None
+    details: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def cell(self) -> Cell:
+        return self.run.cell
+
+    def record(self) -> dict[str, Any]:
+        """The cell for the results file."""
+        cell, bench = self.cell, self.run.bench
+        return {
+            "model": cell.model.name,
+            "model_version": cell.model.manifest.version,
+            "weights": cell.model.manifest.extension().weights,
+            "agent": cell.agent.agent.name,
+            "target": cell.target.name,
+            "byte_order": cell.target.byte_order,
+            "runner": cell.runner,
+            "emulated": cell.runner == "qemu",
+            "key": cell.key,
+            "image_key": cell.agent.step.key,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "compared_with": self.compared_with,
+            "tolerance": cell.model.manifest.extension().tolerance.model_dump(),
+            "largest_absolute": self.largest_absolute,
+            "largest_relative": self.largest_relative,
+            "outputs": list(self.details),
+            "bench": bench,
+            "folder": str(self.run.folder),
+            "log": str(self.run.folder / "log.txt"),
+        }
