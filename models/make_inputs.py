@@ -29,7 +29,7 @@ def speech(seconds: float) -> Array:
         )
         with wave.open(file.name) as spoken:
             rate = spoken.getframerate()
-            sound = np.frombuffer(spoken.readframes(spoken.getnframes()), "<i2") / 32768
+            sound = np.frombuffer(spoken.readframes(spoken.getnframes()), np.int16) / 32768
     # A windowed sinc keeps what lies above the new Nyquist frequency from folding back.
     taps = np.arange(-64, 65)
     low_pass = np.sinc(2 * 7600 / rate * taps) * np.hanning(taps.size)
@@ -47,12 +47,12 @@ def fan(seconds: float) -> Array:
 
 
 def write_wav(path: Path, sound: Array) -> None:
-    """Write 16-bit mono PCM; samples in a WAV file are little-endian."""
+    """Write 16-bit mono PCM; the wave module wants samples in the machine's byte order."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
-        file.writeframes(np.round(np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+        file.writeframes(np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes())
 
 
 def text_line(text: str) -> Image.Image:

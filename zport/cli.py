@@ -103,8 +103,8 @@ def build(
         return
     job.build()
     for one in job.agents:
-        size = request.engine.facts(one.step.image).size / 1e6
-        request.console.print(f"image     {job.name_of(one)}  {size:.0f} MB")
+        size = request.engine.facts(one.step.image).size_phrase
+        request.console.print(f"image     {job.name_of(one)}  {size}")
     if push:
         for one in job.agents:
             reference = f"{push.rstrip('/')}/{job.name_of(one).rsplit('/', 1)[-1]}"

@@ -163,7 +163,7 @@ class Archive:
     def _ask(self, root: Path, status: Path, names: Sequence[str]) -> Closure:
         options = ["-o", f"Dir::State::status={status}"]
         printed = _apt(
-            root, "apt-get", *options, "install", "--yes", "--print-uris", "-qq",
+            root, "apt-get", *options, "install", "--yes", "--print-uris", "-q",
             "-o", "Acquire::ForceHash=SHA256", *names,
         )  # fmt: skip
         if printed.returncode != 0:
@@ -186,6 +186,7 @@ class Archive:
             stale = self.refresh and name not in self._fresh
             marker = root / "complete"
             if stale or not marker.exists() or marker.read_text() != sources:
+                marker.unlink(missing_ok=True)
                 _write_root(root, architectures, sources)
                 _update(root, self.distribution.suite)
                 write_whole(marker, sources)
@@ -226,10 +227,10 @@ def archive_places() -> dict[str, str]:
     hosts that are not Debian.
     """
     places: dict[str, str] = {}
-    listed = subprocess.run(
+    listed = _run(
         ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        dict(os.environ),
+    )
     for line in listed.stdout.splitlines():
         label, _, uri = line.partition("|")
         if label in ("Debian", "Debian-Security"):
@@ -280,6 +281,10 @@ def _write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
 
 def _apt(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf"), "LC_ALL": "C.UTF-8"}
+    return _run(command, environment)
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:

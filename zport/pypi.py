@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
@@ -95,7 +95,7 @@ class Index:
     ) -> PackageFinder:
         from unearth import PackageFinder
 
-        return PackageFinder(
+        finder = PackageFinder(
             index_urls=self._configuration["index"],
             find_links=self._configuration["links"],
             target_python=python,
@@ -103,6 +103,9 @@ class Index:
             no_binary=no_binary,
             ignore_compatibility=ignore_compatibility,
         )
+        client: Any = finder.session
+        client.event_hooks = {"response": [_require_answer]}
+        return finder
 
     def _best(self, finder: PackageFinder, name: str, version: str) -> IndexFile | None:
         matches = self._asked(finder.find_matches, f"{name}=={version}", version)
@@ -150,6 +153,12 @@ class Index:
             "index": [] if forbidden else [*index, *options.get("extra-index-url", [])],
             "links": options.get("find-links", []),
         }
+
+
+def _require_answer(response: Any) -> None:
+    """Raise for a server that is in trouble: the finder takes that for a page without links."""
+    if response.status_code >= 500 or response.status_code == 429:
+        response.raise_for_status()
 
 
 def _default_index() -> str:

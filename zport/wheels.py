@@ -8,7 +8,7 @@ from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
-from packaging.utils import parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from zport.engines import Engine
 from zport.errors import BuildError
@@ -34,6 +34,13 @@ def take_wheel(step: Step, engine: Engine, workspace: Workspace) -> Path:
 
 def check_wheel(path: Path, target: Target) -> None:
     """Raise :class:`BuildError` unless the tag and every ELF file in the wheel are the target's."""
+    try:
+        _check_wheel(path, target)
+    except (InvalidWheelFilename, zipfile.BadZipFile) as error:
+        raise BuildError(f"not a wheel: {error}", where=path.name) from error
+
+
+def _check_wheel(path: Path, target: Target) -> None:
     platforms = {tag.platform for tag in parse_wheel_filename(path.name)[3]}
     wrong = [p for p in platforms if p != "any" and not p.endswith(f"_{target.machine}")]
     if wrong:

@@ -27,10 +27,16 @@ class Mount:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an engine knows of an image: layer digests (uncompressed) and size in bytes."""
+    """What an engine knows of an image: digests of its uncompressed layers, and its size in bytes,
+    of which an engine counts either the compressed or the uncompressed ones."""
 
     layers: tuple[str, ...]
     size: int
+    compressed: bool
+
+    @property
+    def size_phrase(self) -> str:
+        return f"{self.size / 1e6:.0f} MB {'compressed' if self.compressed else 'uncompressed'}"
 
 
 class Engine(Protocol):

@@ -85,6 +85,7 @@ class Buildah:
         return ImageFacts(
             tuple(inspected["OCIv1"]["rootfs"]["diff_ids"]),
             sum(layer["size"] for layer in manifest["layers"]),
+            compressed=False,
         )
 
     def tag(self, image: str, name: str) -> None:

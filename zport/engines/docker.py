@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -43,16 +44,23 @@ class Docker:
             return {tag for image in self._client.images.list() for tag in image.tags}
 
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
-        status = run_logged(
-            [self._command, "buildx", "build", "--progress", "plain", "--network", "none",
-             "--provenance", "false", "--platform", target.oci,
-             "--build-arg", f"SOURCE_DATE_EPOCH={epoch}",
-             "--output", f"type=docker,name={image},rewrite-timestamp=true", str(context)],
-            log,
-            {"BUILDX_BUILDER": "default"},
-        )  # fmt: skip
-        if status != 0:
-            raise build_failure(log, context.name)
+        # Only an exported archive can have its time stamps rewritten: the daemon's own store
+        # unpacks at once, and BuildKit refuses both together.
+        with TemporaryDirectory(prefix="zport-") as folder:
+            archive = Path(folder) / "image.tar"
+            status = run_logged(
+                [self._command, "buildx", "build", "--progress", "plain", "--network", "none",
+                 "--provenance", "false", "--platform", target.oci,
+                 "--build-arg", f"SOURCE_DATE_EPOCH={epoch}",
+                 "--output", f"type=docker,name={image},dest={archive},rewrite-timestamp=true",
+                 str(context)],
+                log,
+                {"BUILDX_BUILDER": "default"},
+            )  # fmt: skip
+            if status != 0:
+                raise build_failure(log, context.name)
+            with _explained(f"cannot load {image}"), archive.open("rb") as file:
+                self._client.images.load(file)
 
     def run(
         self,
@@ -108,8 +116,9 @@ class Docker:
 
     def facts(self, image: str) -> ImageFacts:
         with _explained(f"cannot inspect {image}"):
-            attributes = self._client.images.get(image).attrs
-        return ImageFacts(tuple(attributes["RootFS"]["Layers"]), int(attributes["Size"]))
+            found = self._client.images.get(image)
+        # The store of several platforms counts its blobs, which are compressed.
+        return ImageFacts(tuple(found.attrs["RootFS"]["Layers"]), int(found.attrs["Size"]), True)
 
     def tag(self, image: str, name: str) -> None:
         repository, _, tag = name.rpartition(":")

@@ -40,7 +40,10 @@ def decide(
             if (pair := _pair(index, run, references.get(_subject(run)), folder))
         ]
         compared = {one["index"]: one for one in _compare(pairs, judge, engine, workspace, folder)}
-    return [_result(run, compared.get(index)) for index, run in enumerate(runs)]
+    return [
+        _result(run, references.get(_subject(run)), compared.get(index))
+        for index, run in enumerate(runs)
+    ]
 
 
 def _subject(run: CellRun) -> tuple[str, str]:
@@ -97,7 +100,7 @@ def _compare(
     return compared
 
 
-def _result(run: CellRun, compared: dict[str, Any] | None) -> CellResult:
+def _result(run: CellRun, reference: CellRun | None, compared: dict[str, Any] | None) -> CellResult:
     if run.failure:
         return CellResult(run, run.failure, run.reason)
     if compared is None:
@@ -110,7 +113,7 @@ def _result(run: CellRun, compared: dict[str, Any] | None) -> CellResult:
     return CellResult(
         run,
         "pass" if compared["verdict"] == "pass" else "differs",
-        _why(outputs),
+        _why(outputs, _differing_input(run, reference)),
         compared["compared_with"],
         compared["largest_absolute"],
         compared["largest_relative"],
@@ -118,10 +121,23 @@ def _result(run: CellRun, compared: dict[str, Any] | None) -> CellResult:
     )
 
 
-def _why(outputs: list[dict[str, Any]]) -> str | None:
-    """The first difference in words: which output, what, and whether it looks like a byte swap."""
+def _why(outputs: list[dict[str, Any]], differing_input: str | None) -> str | None:
+    """Where the difference begins, in words: before the model, or at which of its outputs."""
     for output in outputs:
         if output["verdict"] != "pass":
-            hint = f"; {output['hint']}" if output["hint"] else "; no byte swap explains it"
-            return f"first at output {output['name']}: {'; '.join(output['reasons'])}{hint}"
+            what = f"output {output['name']}: {'; '.join(output['reasons'])}"
+            if differing_input:
+                return f"preprocessing differs first, at input {differing_input}; {what}"
+            return f"first at {what}; {output['hint'] or 'no byte swap explains it'}"
     return None
+
+
+def _differing_input(run: CellRun, reference: CellRun | None) -> str | None:
+    """The first model input whose bytes are not the reference's, by the digests of both runs."""
+    if reference is None or reference.failure or reference is run:
+        return None
+    theirs, ours = (
+        {one["name"]: one["sha256"] for one in read_json(side.folder / "result.json")["inputs"]}
+        for side in (reference, run)
+    )
+    return next((name for name, sha256 in theirs.items() if ours.get(name) != sha256), None)

@@ -49,6 +49,7 @@ def _image(agent: AgentPlan, facts: ImageFacts) -> dict[str, Any]:
         "image": agent.step.image,
         "key": agent.step.key,
         "bytes": facts.size,
+        "compressed": facts.compressed,
         "layers": list(facts.layers),
         "requirements": [
             {key: value for key, value in asdict(provided).items() if value is not None}
