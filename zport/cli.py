@@ -18,7 +18,7 @@ from zport.job import Job, Request, default_jobs, verdict_failure
 from zport.origin import Policy
 from zport.recipes import Mode
 from zport.report.plan import print_head, print_plan
-from zport.targets import REFERENCE, parse_targets
+from zport.targets import DEFAULT, REFERENCE, parse_targets
 from zport.workspace import PROJECT, Workspace
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ Jobs = Annotated[
 
 @app.command()
 def build(
-    arch: Arch = "s390x",
+    arch: Arch = DEFAULT.name,
     agent: AgentNames = "onnxruntime",
     engine: EngineName = "auto",
     plan: Annotated[
@@ -60,6 +60,9 @@ def build(
     test: Annotated[
         bool, typer.Option("--test/--no-test", help="Run the models and compare their numbers.")
     ] = True,
+    model: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Models to run, comma-separated.")
+    ] = None,
     push: Annotated[
         str | None, typer.Option(metavar="REGISTRY/NAMESPACE", help="Push the images there.")
     ] = None,
@@ -85,6 +88,7 @@ def build(
     request = _request(
         arch, agent, engine, build_folder,
         test=test, mode=mode, base=base, refresh=refresh, jobs=jobs or default_jobs(),
+        models=model.split(",") if model else [],
     )  # fmt: skip
     job = Job(request)
     finished = None if plan else job.finished()

@@ -68,6 +68,9 @@ TARGETS: dict[str, Target] = {
     )
 }  # fmt: skip
 
+DEFAULT = TARGETS["s390x"]
+"""The target that is meant where none is given."""
+
 REFERENCE = TARGETS["amd64"]
 """The target whose numbers the others are compared with."""
 

@@ -55,9 +55,7 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             with archive.open(member, "w") as stream:
-                npy.write_array(  # type: ignore[no-untyped-call]
-                    stream, to_little(array), version=(1, 0), allow_pickle=False
-                )
+                npy.write_array(stream, to_little(array), version=(1, 0), allow_pickle=False)
     write_bytes(path, buffer.getvalue())
 
 

@@ -48,7 +48,9 @@ def test_a_good_agent_is_read(tmp_path):
     ("find", "put", "told"),
     [
         pytest.param("[distribution]", "[distribution", ["not valid TOML", "line"], id="toml"),
-        pytest.param('framework = "tiny"', "framework = 3", ["framework", "string", "3"], id="type"),
+        pytest.param(
+            'framework = "tiny"', "framework = 3", ["framework", "string", "3"], id="type"
+        ),
         pytest.param('summary = "a small agent"\n', "", ["summary", "required"], id="missing"),
         pytest.param("summary", "sumary", ["sumary", "summary"], id="unknown key, and one missing"),
         pytest.param("framework =", "frame = 1\nframework =", ["frame", "did you mean"], id="near"),
@@ -70,8 +72,12 @@ def test_a_bad_agent_is_refused_with_file_field_and_expectation(tmp_path, find, 
     [
         pytest.param('sha256 = "', 'sha256 = "0', ["source.sha256", "pattern"], id="long hash"),
         pytest.param("leaf-1.2.tar.gz", "leaf-1.2.rpm", ["source.filename", "rpm"], id="archive"),
-        pytest.param("[build]", '[build]\nmode = "cros"', ["build.mode", "'cross'", "cros"], id="mode"),
-        pytest.param("[build]", "[build]\nmod = 1", ["build.mod", "did you mean mode"], id="nested"),
+        pytest.param(
+            "[build]", '[build]\nmode = "cros"', ["build.mode", "'cross'", "cros"], id="mode"
+        ),
+        pytest.param(
+            "[build]", "[build]\nmod = 1", ["build.mod", "did you mean mode"], id="nested"
+        ),
         pytest.param('imports = ["leaf"]', "imports = []", ["test.imports"], id="no import"),
         pytest.param('kind = "pypi"', 'kind = "ftp"', ["source.kind", "'pypi'", "ftp"], id="kind"),
         pytest.param("[test]", "[tset]", ["tset", "did you mean test"], id="no test"),

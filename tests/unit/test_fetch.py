@@ -10,8 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from loopback import cut, refuse, send, whole
 
-from conftest import cut, refuse, send, whole
 from zport import fetch
 from zport.errors import ChecksumError, FetchError, HostError
 from zport.fetch import ATTEMPTS, Fetcher, Member, UrlFile, download

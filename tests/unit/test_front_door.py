@@ -43,10 +43,12 @@ class Checkout:
         self.lock.write_text(f"leaf==1.0 --hash=sha256:{digest}\n")
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
         pip = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
+        pip["PIP_FIND_LINKS"] = str(self.root / "wheels")
         return subprocess.Popen(
             [sys.executable, self.root / "build.py", *arguments],
-            env={**os.environ, **pip, "PIP_FIND_LINKS": str(self.root / "wheels"), **variables},
+            env=environment | pip | variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

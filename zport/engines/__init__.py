@@ -64,7 +64,7 @@ class Engine(Protocol):
         command: Sequence[str],
         mounts: Sequence[Mount],
         log: Path,
-        seconds: int,
+        seconds: float,
     ) -> int:
         """Run a command in a new container without a network; returns its exit status.
 

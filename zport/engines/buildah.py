@@ -53,7 +53,7 @@ class Buildah:
         command: Sequence[str],
         mounts: Sequence[Mount],
         log: Path,
-        seconds: int,
+        seconds: float,
     ) -> int:
         volumes = [
             f"--volume={m.source.resolve()}:{m.target}:{'rw' if m.writable else 'ro'}"

@@ -69,7 +69,7 @@ class Docker:
         command: Sequence[str],
         mounts: Sequence[Mount],
         log: Path,
-        seconds: int,
+        seconds: float,
     ) -> int:
         volumes = {
             str(m.source.resolve()): {"bind": m.target, "mode": "rw" if m.writable else "ro"}

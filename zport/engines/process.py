@@ -31,12 +31,9 @@ def run_logged(command: Sequence[str], log: Path, environment: dict[str, str] | 
 
 def ask(command: Sequence[str]) -> str:
     """A command's standard output. Raises :class:`EngineError` with what it said on failure."""
-    try:
-        done = subprocess.run(
-            _guarded(command), stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise EngineError(f"{command[0]} is not installed") from error
+    done = subprocess.run(
+        _guarded(command), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise EngineError(said[-1], where=" ".join(command[:3]))

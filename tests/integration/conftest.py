@@ -1,0 +1,88 @@
+"""What the integration tests share: the main job's real run, copies of the checkout, engines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zport.engines import Engine, select_engine
+from zport.errors import EngineError
+from zport.targets import TARGETS
+from zport.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+IBM_Z = TARGETS["s390x"]
+PATIENCE = 2400
+SEEDED_FOLDERS = ("cache", "locks", "apt", "builds", "models")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def build_py(
+    *arguments: str,
+    root: Path = ROOT,
+    wrap: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``./build.py`` as a user does."""
+    return subprocess.run(
+        [*wrap, "./build.py", *arguments], cwd=root, capture_output=True, text=True,
+        timeout=PATIENCE, env={**os.environ, **(env or {})}, check=False,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MainJob:
+    """What ``./build.py --arch s390x`` said and left."""
+
+    process: subprocess.CompletedProcess[str]
+    results: dict[str, Any]
+    workspace: Workspace
+
+    def wheel(self) -> Path:
+        wheels = self.workspace.wheels.glob("*/mlcommons_loadgen-*s390x.whl")
+        return max(wheels, key=lambda path: path.stat().st_mtime)
+
+
+@pytest.fixture(scope="session")
+def main_job() -> MainJob:
+    """The README's first command, for real: Buildah, QEMU, every model."""
+    if os.geteuid() != 0:
+        pytest.skip("Buildah and binfmt need root")
+    process = build_py("--arch", "s390x", "--engine", "buildah")
+    assert process.returncode == 0, process.stdout + process.stderr
+    workspace = Workspace(ROOT / "build")
+    latest = max(workspace.results.glob("run-*.json"), key=lambda path: int(path.stem[4:]))
+    return MainJob(process, json.loads(latest.read_text()), workspace)
+
+
+@pytest.fixture(params=["buildah", "docker"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each engine that works here; CI has both."""
+    chosen = select_engine(request.param)
+    try:
+        chosen.check()
+    except EngineError as error:
+        pytest.skip(f"{request.param}: {error.message}")
+    return chosen
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, main_job: MainJob) -> Path:
+    """A copy of the checkout to change, with its own build folder and what was fetched already."""
+    copy = tmp_path / "zport"
+    ignored = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    for name in SEEDED_FOLDERS:
+        source = main_job.workspace.root / name
+        if source.exists():
+            shutil.copytree(source, copy / "build" / name, copy_function=os.link)
+    return copy

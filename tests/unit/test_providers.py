@@ -1,0 +1,125 @@
+"""The resolver: which provider each requirement gets on each target."""
+
+import hashlib
+import shutil
+
+import pytest
+
+from zport import agents, recipes
+from zport.agents import load_agents
+from zport.distribution import TRIXIE
+from zport.errors import BlockedError, DefinitionError
+from zport.providers import Resolver, require_unblocked
+from zport.pypi import IndexFile
+from zport.targets import TARGETS
+
+S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Answers:
+    """What an index would answer, by package and target name; ``asked`` counts."""
+
+    def __init__(self, **files: IndexFile | None) -> None:
+        self.files = files
+        self.asked: list[tuple[str, str]] = []
+
+    def wheel(self, name, version, target, distribution):
+        assert distribution is TRIXIE
+        self.asked.append((name, target.name))
+        return self.files.get(name.replace("-", "_"))
+
+
+PURE = IndexFile("pure-thing", "3.0", "pure_thing-3.0-py3-none-any.whl", sha256("pure"))
+GLUE = IndexFile("old-glue", "1.0", "old_glue-1.0-cp313-cp313-linux_x86_64.whl", sha256("glue"))
+
+
+@pytest.fixture
+def project(tmp_path, fixtures, monkeypatch):
+    folder = tmp_path / "project"
+    shutil.copytree(fixtures / "project", folder)
+    monkeypatch.setattr(agents, "AGENTS", folder / "agents")
+    monkeypatch.setattr(recipes, "RECIPES", folder / "recipes")
+    return folder
+
+
+@pytest.fixture
+def resolve(workspace, project):
+    def resolve(target=S390X, **files):
+        [agent] = load_agents("tiny")
+        index = Answers(**{"pure_thing": PURE, "old_glue": GLUE, **files})
+        return {one.name: one for one in Resolver(workspace, index, TRIXIE).resolve(agent, target)}
+
+    return resolve
+
+
+def test_each_requirement_has_its_provider(resolve):
+    found = resolve()
+    assert {name: one.kind for name, one in found.items()} == {
+        "leaf": "recipe",
+        "numpy": "distribution",
+        "pure-thing": "pure",
+    }
+    assert found["numpy"].package == "python3-numpy"
+    assert found["pure-thing"].file == PURE
+    assert found["leaf"].version == "1.2"
+    assert list(found) == sorted(found)
+
+
+def test_a_marker_is_read_for_the_target_and_not_for_the_host(resolve):
+    assert resolve(AMD64)["old-glue"].kind == "published"
+    assert "old-glue" not in resolve(S390X)
+
+
+def test_a_recipe_of_another_version_is_not_taken(resolve, project):
+    path = project / "recipes/leaf/recipe.toml"
+    path.write_text(path.read_text().replace('version = "1.2"', 'version = "1.1"'))
+    found = resolve()["leaf"]
+    assert found.kind == "blocked"
+    assert "no wheel of leaf==1.2 for s390x" in found.reason
+
+
+def test_a_file_that_the_lock_does_not_know_is_blocked(resolve):
+    other = IndexFile("pure-thing", "3.0", PURE.filename, sha256("another"))
+    found = resolve(pure_thing=other)["pure-thing"]
+    assert found.kind == "blocked"
+    assert PURE.filename in found.reason
+
+
+def test_all_blocked_requirements_are_told_at_once(resolve, project):
+    shutil.rmtree(project / "recipes/leaf")
+    found = resolve(pure_thing=None)
+    with pytest.raises(BlockedError) as caught:
+        require_unblocked(list(found.values()), load_agents("tiny")[0], S390X)
+    assert "leaf==1.2" in str(caught.value)
+    assert "pure-thing==3.0" in str(caught.value)
+    assert "agent tiny on s390x" in str(caught.value)
+    assert caught.value.exit_code == 8
+
+
+def test_what_the_index_answered_is_kept_until_the_pin_changes(workspace, project):
+    [agent] = load_agents("tiny")
+    index = Answers(pure_thing=PURE)
+    for _ in range(2):
+        Resolver(workspace, index, TRIXIE).resolve(agent, S390X)
+    assert index.asked == [("pure-thing", "s390x")]
+    lock = agent.lock
+    lock.write_text(lock.read_text().replace(sha256("pure-sdist"), sha256("new")))
+    Resolver(workspace, index, TRIXIE).resolve(agent, S390X)
+    assert len(index.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("find", "put"), [("leaf==1.2", "leaf==0.9"), ("pure-thing==3.0", "pure-thin==3.0")]
+)
+def test_a_lock_that_does_not_satisfy_the_agent_is_told(resolve, project, find, put):
+    lock = project / "agents/tiny.lock"
+    lock.write_text(lock.read_text().replace(find, put))
+    with pytest.raises(
+        DefinitionError, match=r"does not satisfy '(leaf>=1.0|pure-thing)'"
+    ) as caught:
+        resolve()
+    assert "zport lock tiny" in str(caught.value)

@@ -1,0 +1,43 @@
+"""Templates become Dockerfiles; what they lack is told by template."""
+
+import pytest
+
+from zport import __version__, render
+from zport.errors import DefinitionError
+
+
+@pytest.fixture
+def template(tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "TEMPLATES", tmp_path)
+    render._environment.cache_clear()
+    yield (tmp_path / "leaf.Dockerfile.j2").write_text
+    render._environment.cache_clear()
+
+
+def test_values_are_put_in_and_the_text_ends_in_one_newline(template):
+    template("# {{ version }}\nFROM {{ image }}\n\n\n")
+    text = render.render("leaf.Dockerfile.j2", {"image": "scratch"})
+    assert text == f"# {__version__}\nFROM scratch\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("FROM {{ image }}", "'image' is undefined"),
+        ("FROM {{ step.image }}", "image"),
+        ("FROM scratch\n{% for x in %}", ":2"),
+        ('{% import "gone.j2" as m %}', "gone.j2"),
+    ],
+    ids=["name", "attribute", "syntax", "import"],
+)
+def test_a_template_that_does_not_render_is_named(template, text, told):
+    template(text)
+    with pytest.raises(DefinitionError) as caught:
+        render.render("leaf.Dockerfile.j2", {"step": {}})
+    assert told in str(caught.value)
+    assert "leaf.Dockerfile.j2" in str(caught.value)
+
+
+def test_a_template_that_is_absent_is_named(template):
+    with pytest.raises(DefinitionError, match=r"none\.Dockerfile\.j2"):
+        render.render("none.Dockerfile.j2", {})

@@ -1,0 +1,87 @@
+"""Built wheels are checked by their tag and by every ELF file in them."""
+
+import struct
+import zipfile
+
+import pytest
+
+from zport.errors import BuildError
+from zport.targets import TARGETS
+from zport.wheels import check_wheel
+
+S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
+MACHINES = {"EM_S390": 22, "EM_X86_64": 62, "EM_AARCH64": 183, "EM_PPC64": 21, "EM_RISCV": 243}
+
+
+def elf(machine: int, order: str) -> bytes:
+    """The header of a shared object, and nothing behind it."""
+    ident = b"\x7fELF" + bytes([2, 2 if order == "big" else 1, 1]) + bytes(9)
+    mark = ">" if order == "big" else "<"
+    return ident + struct.pack(
+        f"{mark}HHIQQQIHHHHHH", 3, machine, 1, 0, 0, 0, 0, 64, 56, 0, 64, 0, 0
+    )
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    def make(tag, **files):
+        path = tmp_path / f"leaf-1.0-{tag}.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("leaf/__init__.py", "")
+            for name, content in files.items():
+                archive.writestr(f"leaf/{name}", content)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
+def test_a_wheel_of_the_target_is_good(wheel, target):
+    built = elf(MACHINES[target.elf_machine], target.byte_order)
+    check_wheel(wheel(f"cp313-cp313-linux_{target.machine}", module=built), target)
+    check_wheel(wheel(f"cp313-cp313-manylinux_2_41_{target.machine}", module=built), target)
+
+
+def test_a_pure_wheel_is_good_for_any_target(wheel):
+    for target in TARGETS.values():
+        check_wheel(wheel("py3-none-any"), target)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(elf(62, "little"), r"EM_X86_64 \(little-endian\), not for s390x", id="both"),
+        pytest.param(elf(62, "big"), "EM_X86_64", id="machine"),
+        pytest.param(elf(22, "little"), "little-endian", id="byte order"),
+        pytest.param(b"\x7fELF", "broken ELF", id="only the mark"),
+        pytest.param(b"\x7fELF" + b"\xff" * 12, "broken ELF", id="no class"),
+        pytest.param(elf(22, "big")[:30], "broken ELF", id="cut"),
+    ],
+)
+@pytest.mark.parametrize("tag", ["cp313-cp313-linux_s390x", "py3-none-any"])
+def test_an_elf_file_that_is_not_the_targets_is_told(wheel, tag, content, told):
+    with pytest.raises(BuildError, match=told) as caught:
+        check_wheel(wheel(tag, good=elf(22, "big"), bad=content), S390X)
+    assert "leaf/bad" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tag", "target"),
+    [
+        ("cp313-cp313-linux_x86_64", S390X),
+        ("cp313-cp313-linux_s390", S390X),
+        ("cp313-cp313-manylinux_2_17_s390x.linux_x86_64", S390X),
+        ("cp313-cp313-linux_s390x", AMD64),
+    ],
+)
+def test_a_tag_of_another_platform_is_told(wheel, tag, target):
+    with pytest.raises(BuildError, match=f"tagged .*, not for {target.machine}"):
+        check_wheel(wheel(tag), target)
+
+
+@pytest.mark.parametrize("name", ["leaf-1.0-py3-none-any.whl", "leaf.whl"])
+def test_what_is_no_wheel_is_told(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"not a zip file")
+    with pytest.raises(BuildError, match=r"not a wheel"):
+        check_wheel(path, S390X)
