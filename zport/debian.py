@@ -15,6 +15,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -106,6 +107,7 @@ class Archive:
         self.architectures = sorted(set(architectures))
         self.refresh = refresh
         self._fresh: set[str] = set()
+        self._answers: dict[str, Closure] = {}
         self._left_out: tuple[str, ...] | None = None
 
     def closure(
@@ -125,8 +127,15 @@ class Archive:
             "installed": digest(installed),
         }
         lock = self.workspace.locks / "debian" / f"{digest(request)[:16]}.json"
-        if known := self._known(lock):
-            return _load(known)
+        if lock.name not in self._answers:
+            known = self._known(lock)
+            self._answers[lock.name] = (
+                _load(known) if known else self._resolve(request, lock, installed)
+            )
+        return self._answers[lock.name]
+
+    def _resolve(self, request: dict[str, Any], lock: Path, installed: str) -> Closure:
+        architectures, names = request["architectures"], request["names"]
         root = self._root(architectures)
         status = write_whole(root / f"status-{lock.stem}-{os.getpid()}", installed)
         try:
@@ -209,13 +218,16 @@ class Archive:
                 missing.append(suite)
         return missing
 
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        return archive_places()
+
     def _sources(self, suites: Sequence[str]) -> str:
         """The suites as lines of a ``sources.list``; those without a known place are left out."""
-        places = archive_places()
         lines = []
         for suite in suites:
             label = "Debian-Security" if suite.endswith(SECURITY_SUFFIX) else "Debian"
-            if place := places.get(label):
+            if place := self._places.get(label):
                 lines.append(f"deb [signed-by={KEYRING}] {place} {suite} main")
         return "\n".join(lines) + "\n"
 

@@ -161,11 +161,14 @@ class Planner:
 
     def toolchain(self, machine: Target, target: Target) -> Step:
         """Compilers on ``machine`` for ``target``."""
+        name = f"toolchain-{target.name}" + ("" if machine == self.host else "-emulated")
+        if name in self.steps:
+            return self.steps[name]
         builder = self.builder(machine)
         names = self._toolchain_names(machine, target)
         closure = self._on_toolchain(machine, target, names, toolchain=False)
         return self._step(
-            f"toolchain-{target.name}" if machine == self.host else f"toolchain-on-{target.name}",
+            name,
             f"compilers on {machine.oci} for {target.oci}",
             "toolchain",
             machine,
@@ -182,6 +185,9 @@ class Planner:
 
     def base(self, target: Target) -> Step:
         """The Debian root that a target's images stand on: pulled, or made from packages."""
+        name = f"base-{target.name}"
+        if name in self.steps:
+            return self.steps[name]
         root = self.origin.root(target)
         closure = self._base_closure(target)
         pulled = root is not None
@@ -190,7 +196,7 @@ class Planner:
             ContextFile.text("sources.list", self.archive.sources()),
         ]  # fmt: skip
         return self._step(
-            f"base-{target.name}",
+            name,
             f"Debian {self.distribution.suite} for {target.oci}",
             "base",
             target,
@@ -204,6 +210,9 @@ class Planner:
 
     def builder(self, machine: Target) -> Step:
         """The tools that assemble images, on a machine (the host; a target to emulate on)."""
+        name = f"builder-{machine.name}"
+        if name in self.steps:
+            return self.steps[name]
         root = self.origin.root(machine)
         names = list(self.distribution.builder_packages)
         closure = self.archive.closure([machine.debian], names, self._base_status(machine))
@@ -224,7 +233,7 @@ class Planner:
                 )
             )
         return self._step(
-            f"builder-{machine.name}",
+            name,
             f"assembling tools on {machine.oci}",
             "builder",
             machine,
@@ -267,8 +276,6 @@ class Planner:
         images: dict[str, str] | None = None,
         **values: Any,
     ) -> Step:
-        if name in self.steps:
-            return self.steps[name]
         draft = Step(
             name, summary, role, target, f"{role}.Dockerfile.j2", repository, tag,
             self._epoch(), tuple(dict.fromkeys(step.name for step in needs)),

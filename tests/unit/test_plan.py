@@ -270,7 +270,7 @@ def test_cross_compilation_happens_on_the_host(project):
 def test_emulation_puts_the_compiler_on_the_target(project):
     planned = planner(mode="emulated")
     step = planned.wheel(load_recipe("leaf"), S390X)
-    toolchain = planned.steps["toolchain-on-s390x"]
+    toolchain = planned.steps["toolchain-s390x-emulated"]
     assert toolchain.target == S390X
     assert f"FROM --platform={S390X.oci} {toolchain.image} AS build" in step.dockerfile
     assert step.name == "wheel-leaf-s390x-emulated"
