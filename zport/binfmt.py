@@ -63,6 +63,17 @@ def emulator_registered(target: Target, kernel: Path = KERNEL) -> bool:
     return entry is not None and entry.fault is None
 
 
+def emulator_version(target: Target, kernel: Path = KERNEL) -> str | None:
+    """What the registered emulator of a target says of its version, or None."""
+    entry = registration(target.emulator, kernel)
+    if entry is None or not Path(entry.interpreter).exists():
+        return None
+    # By its own name: called by its link's name it would take the option for a program.
+    command = [Path(entry.interpreter).resolve(), "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return told.splitlines()[0] if told else None
+
+
 def register_emulators(
     targets: Iterable[Target], kernel: Path = KERNEL, definitions: Path = DEFINITIONS
 ) -> list[str]:

@@ -115,10 +115,16 @@ class Environment:
         (self.home / ".gitignore").write_text("*\n")
 
     def _add_sources(self) -> None:
-        """Put zport and the agent on the path where they are, so that an edit needs no install."""
+        """Put zport and the agent on the path where they are, so that an edit needs no install.
+
+        ``bin/zport`` is the command that an installed package would have.
+        """
         packages = Path(sysconfig.get_path("purelib", "venv", vars={"base": str(self.home)}))
         lines = [os.path.relpath(source, packages) for source in (PROJECT, PROJECT / "agent")]
         (packages / "zport.pth").write_text("\n".join(lines) + "\n")
+        command = self.home / "bin" / "zport"
+        command.write_text(f"#!{self.python} -P\nfrom zport.cli import main\n\nmain()\n")
+        command.chmod(0o755)
 
 
 def pip_failure(requirements: Path, log: Path) -> ZportError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zport import __version__
+from zport.binfmt import emulator_version
 from zport.engines import ImageFacts
 from zport.matrix.cells import CellResult
 from zport.plan import AgentPlan
@@ -36,6 +37,11 @@ def write_results(
             "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": host.name,
             "engine": engine,
+            "emulators": {
+                target.name: emulator_version(target)
+                for target in dict.fromkeys(agent.target for agent in agents)
+                if target != host
+            },
             "images": [_image(agent, facts[agent.step.image]) for agent in agents],
             "cells": [result.record() for result in results],
         }
