@@ -8,7 +8,7 @@ from typing import Any
 
 from zport.context import write_context
 from zport.fetch import Fetcher
-from zport.plan import Step
+from zport.step import Step
 from zport.workspace import Workspace, write_json
 
 
@@ -17,9 +17,10 @@ def write_bake(
 ) -> Path:
     """Write ``plan/docker-bake.json`` and every context that it names."""
     for step in steps.values():
-        written = workspace.plan / step.name / "Dockerfile"
-        if not written.exists() or written.read_text() != step.dockerfile:
-            write_context(step, workspace, fetcher, workspace.logs / f"context-{step.name}.log")
+        with workspace.exclusive(f"step-{step.name}"):
+            written = workspace.plan / step.name / "Dockerfile"
+            if not written.exists() or written.read_text() != step.dockerfile:
+                write_context(step, workspace, fetcher, workspace.logs / f"context-{step.name}.log")
     return write_json(workspace.plan / "docker-bake.json", bake(steps, wanted))
 
 

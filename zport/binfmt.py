@@ -69,7 +69,7 @@ def emulator_version(target: Target, kernel: Path = KERNEL) -> str | None:
     if entry is None or not Path(entry.interpreter).exists():
         return None
     # By its own name: called by its link's name it would take the option for a program.
-    command = [Path(entry.interpreter).resolve(), "--version"]
+    command = [str(Path(entry.interpreter).resolve()), "--version"]
     told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return told.splitlines()[0] if told else None
 

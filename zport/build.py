@@ -13,8 +13,8 @@ from zport.context import write_context
 from zport.engines import Engine
 from zport.errors import ZportError
 from zport.fetch import Fetcher
-from zport.plan import Step, step_inputs
 from zport.progress import Progress
+from zport.step import Step, step_inputs
 from zport.wheels import take_wheel
 from zport.workspace import Workspace, read_json, write_json
 

@@ -12,9 +12,8 @@ from zport.debian import DebianPackage
 from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
 from zport.fetch import Fetcher, Member, UrlFile
-from zport.keys import ContextFile
-from zport.plan import BootstrapRoot, Step
 from zport.pypi import IndexFile
+from zport.step import BootstrapRoot, ContextFile, Step
 from zport.workspace import Workspace, make_folder, part_file, part_folder
 
 

@@ -27,13 +27,14 @@ from zport.matrix.run import CellRunner, runner_of
 from zport.matrix.verdicts import decide
 from zport.models import Model, fetch_files, files_key, load_models, preparation
 from zport.origin import Policy, find_origin
-from zport.plan import AgentPlan, Planner, Step
+from zport.plan import AgentPlan, Planner
 from zport.progress import Progress
 from zport.providers import Resolver
 from zport.pypi import Index
 from zport.recipes import Mode
 from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
+from zport.step import Step
 from zport.targets import REFERENCE, Target, host_target
 from zport.workspace import Workspace, digest, read_json, write_json
 

@@ -14,9 +14,9 @@ from zport.definitions import choose_by_name
 from zport.engines import Engine
 from zport.errors import DefinitionError
 from zport.fetch import Fetcher, Member, Source, UrlFile
-from zport.keys import ContextFile
-from zport.plan import Planner, Step
+from zport.plan import Planner
 from zport.pypi import IndexFile
+from zport.step import ContextFile, Step
 from zport.workspace import PROJECT, Workspace, digest, part_folder, sha256_file
 
 MODELS = PROJECT / "models"

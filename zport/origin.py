@@ -37,6 +37,12 @@ class Origin:
         """The pulled root of a target; ``None`` when it is made from packages."""
         return self._roots.get(target.name)
 
+    def restore(self, engine: Engine, target: Target) -> None:
+        """Pull a target's root again, by its digest, where the engine has lost it since."""
+        root = self.root(target)
+        if root:
+            engine.pull(root.reference, target)
+
     @property
     def phrase(self) -> str:
         return "pulled" if self._roots else "made from packages"
@@ -70,8 +76,9 @@ def _pull(
     for target in targets:
         try:
             reference = engine.pull(image, target)
-        except EngineError:
+        except EngineError as error:
             if policy == "pull":
+                error.next_step = "check the name and the network, or use --base bootstrap"
                 raise
             return {}
         status = engine.read_file(reference, target, STATUS_FILE).decode()

@@ -6,52 +6,23 @@ the files in its context; what it stands on it names by key.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from zport.agents import Agent
 from zport.debian import Archive, Closure
 from zport.distribution import Distribution
 from zport.errors import BlockedError
-from zport.keys import ContextFile, step_key
 from zport.origin import Origin, Root
 from zport.providers import Provided, Resolver, require_unblocked
 from zport.recipes import Mode, Recipe, load_recipe
 from zport.render import TEMPLATES, render
+from zport.step import BootstrapRoot, ContextFile, Step, package_files, step_key, tree_files
 from zport.targets import Target
 from zport.workspace import PROJECT, digest
 
 REPOSITORY = "localhost/zport"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One build: a Dockerfile and its context, and the image that comes out.
-
-    ``target`` is the platform of the result, ``needs`` the names of the steps whose images the
-    Dockerfile names, ``epoch`` the time (seconds) that everything in the image carries.
-    """
-
-    name: str
-    summary: str
-    role: str
-    target: Target
-    template: str
-    repository: str
-    tag: str
-    epoch: int
-    needs: tuple[str, ...] = ()
-    dockerfile: str = field(default="", repr=False)
-    context: tuple[ContextFile, ...] = field(default=(), repr=False)
-    key: str = ""
-
-    @property
-    def image(self) -> str:
-        """The name of the result: it carries the key, so it exists or it does not."""
-        return f"{self.repository}:{self.tag}-{self.key}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +68,7 @@ class Planner:
             for p in provided
             if p.file
         ]
-        code = _tree(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
+        code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
         step = self._step(
             f"agent-{agent.name}-{target.name}",
             f"{agent.summary} for {target.oci}",
@@ -106,7 +77,7 @@ class Planner:
             f"{REPOSITORY}/{agent.name}",
             target.name,
             [base, self.builder(self.host), *wheels],
-            [*_packages(packages), *files, *code],
+            [*package_files(packages), *files, *code],
             images={"base": base.image},
             agent=agent,
             packages=names,
@@ -127,13 +98,15 @@ class Planner:
                                recipe.source_file)]  # fmt: skip
         context += self._build_requirements(recipe, machine)
         context += [ContextFile.local(f"patches/{p.path.name}", p.path) for p in patches]
-        context += _packages(self._installed_on_base(target, recipe.test.packages), "test-packages")
+        context += package_files(
+            self._installed_on_base(target, recipe.test.packages), "test-packages"
+        )
         if recipe.test.script:
             script = recipe.test.script
             context.append(ContextFile.local(f"test/{script}", recipe.folder / script))
         build_packages = self._build_packages(recipe, machine, target)
         if build_packages:
-            context += _packages(
+            context += package_files(
                 self._on_toolchain(machine, target, build_packages), "build-packages"
             )
         suffix = "" if mode in ("native", recipe.build.mode) else f"-{mode}"
@@ -175,7 +148,7 @@ class Planner:
             f"{REPOSITORY}/toolchain",
             target.name,
             [builder],
-            [*_packages(closure), *_tree(TEMPLATES / "toolchain", "bin", "*", 0o755)],
+            [*package_files(closure), *tree_files(TEMPLATES / "toolchain", "bin", "*", 0o755)],
             images={"machine": builder.image},
             machine=machine,
             compiles_for=target,
@@ -192,7 +165,7 @@ class Planner:
         closure = self._base_closure(target)
         pulled = root is not None
         context = [] if pulled else [
-            *_packages(closure),
+            *package_files(closure),
             ContextFile.text("sources.list", self.archive.sources()),
         ]  # fmt: skip
         return self._step(
@@ -216,7 +189,7 @@ class Planner:
         root = self.origin.root(machine)
         names = list(self.distribution.builder_packages)
         closure = self.archive.closure([machine.debian], names, self._base_status(machine))
-        context = [*_packages(closure), *_tree(TEMPLATES / "builder", "bin", "*", 0o755)]
+        context = [*package_files(closure), *tree_files(TEMPLATES / "builder", "bin", "*", 0o755)]
         needs: list[Step] = []
         reference = root.reference if root else None
         if machine != self.host:
@@ -249,7 +222,7 @@ class Planner:
     def model_preparation(self, name: str, context: Sequence[ContextFile], **values: Any) -> Step:
         """A model file that is made from another one, at native speed."""
         builder = self.builder(self.host)
-        code = _tree(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
+        code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
         needed = [file for file in code if file.path.count("/") == 2]
         return self._step(
             f"model-{name}",
@@ -367,41 +340,6 @@ class Planner:
                 ContextFile(f"requirements/{wheel.file.filename}", wheel.file.sha256, wheel.file)
             )
         return files
-
-
-def step_inputs(step: Step) -> dict[str, str]:
-    """The hash of each thing that a step's key covers, by its name."""
-    inputs = {file.path: file.sha256 for file in step.context}
-    inputs["Dockerfile"] = hashlib.sha256(step.dockerfile.encode()).hexdigest()
-    return inputs
-
-
-@dataclass(frozen=True)
-class BootstrapRoot:
-    """A root made on the host from these packages: the first image where no registry answers."""
-
-    target: Target
-    suite: str
-    closure: Closure
-
-
-def _packages(closure: Closure, folder: str = "packages") -> list[ContextFile]:
-    """Pinned packages as an apt source: the .deb files and their index."""
-    files = [
-        ContextFile(f"{folder}/{package.file}", package.sha256, package)
-        for package in closure.packages
-    ]
-    return [*files, ContextFile.text(f"{folder}/Packages", closure.index())]
-
-
-def _tree(folder: Path, prefix: str, pattern: str, mode: int = 0o644) -> list[ContextFile]:
-    """The files of a folder of the checkout."""
-    paths = sorted(path for path in folder.rglob(pattern) if path.is_file())
-    return [
-        ContextFile.local(f"{prefix}/{path.relative_to(folder)}", path, mode)
-        for path in paths
-        if "__pycache__" not in path.parts
-    ]
 
 
 def _with_version(provided: Provided, versions: dict[str, str]) -> Provided:

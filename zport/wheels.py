@@ -12,7 +12,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from zport.engines import Engine
 from zport.errors import BuildError
-from zport.plan import Step
+from zport.step import Step
 from zport.targets import Target
 from zport.workspace import Workspace, part_folder
 

@@ -9,10 +9,9 @@ from rich.console import Console
 from zport.build import Builder, last_build, missing_steps, why_build
 from zport.errors import BuildError, HostError
 from zport.fetch import Fetcher
-from zport.keys import ContextFile
-from zport.plan import Step
 from zport.progress import Progress
 from zport.pypi import Index
+from zport.step import ContextFile, Step
 from zport.targets import TARGETS
 
 TARGET = TARGETS["s390x"]

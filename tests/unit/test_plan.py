@@ -13,10 +13,11 @@ from zport.debian import Closure, DebianPackage
 from zport.distribution import TRIXIE
 from zport.errors import BlockedError
 from zport.origin import Origin, Root
-from zport.plan import Planner, Step, step_inputs
+from zport.plan import Planner
 from zport.providers import Provided
 from zport.pypi import IndexFile
 from zport.recipes import load_recipe
+from zport.step import Step, step_inputs
 from zport.targets import TARGETS
 
 PROJECT = Path(plan.__file__).resolve().parents[1]

@@ -84,10 +84,20 @@ class Engine(Protocol):
         """Give an image another name."""
 
     def pull(self, reference: str, target: Target) -> str:
-        """Pull an image for a target; returns its reference by digest."""
+        """Pull an image for a target; returns its reference by digest.
+
+        A build finds it under that reference without a network. A reference that has a digest
+        already is not asked for again where its image is here.
+        """
 
     def push(self, image: str, reference: str) -> None:
         """Push an image to a registry under a reference."""
+
+
+def repository_of(reference: str) -> str:
+    """An image's reference without its tag or digest; the port of a registry stays."""
+    head, slash, last = reference.partition("@")[0].rpartition("/")
+    return head + slash + last.partition(":")[0]
 
 
 TIMED_OUT = 124

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from zport.engines import ImageFacts, Mount
+from zport.engines import ImageFacts, Mount, repository_of
 from zport.engines.process import ask, build_failure, run_logged
 from zport.errors import EngineError
 from zport.targets import Target
@@ -92,13 +92,24 @@ class Buildah:
         ask(["buildah", "tag", image, name])
 
     def pull(self, reference: str, target: Target) -> str:
-        identity = ask(["buildah", "pull", "--quiet", "--platform", target.oci, reference]).strip()
+        command = ["buildah", "pull", "--quiet", "--platform", target.oci, "--policy"]
+        if "@" in reference:
+            ask([*command, "missing", reference], where=reference)
+            return reference
+        # Any other policy takes an image that is here, were it old or another registry's.
+        identity = ask([*command, "always", reference], where=reference).strip()
         inspected = json.loads(ask(["buildah", "inspect", "--type", "image", identity]))
-        name = str(inspected["FromImage"]).rsplit(":", 1)[0]
-        return f"{name}@{inspected['FromImageDigest']}"
+        pinned = f"{repository_of(reference)}@{inspected['FromImageDigest']}"
+        # The tag goes over to the next platform's image; what has its digest for a name keeps it.
+        ask([*command, "always", pinned], where=pinned)
+        return pinned
 
     def push(self, image: str, reference: str) -> None:
-        ask(["buildah", "push", "--quiet", image, f"docker://{reference}"])
+        ask(
+            ["buildah", "push", "--quiet", image, f"docker://{reference}"],
+            where=reference,
+            next_step="check the name; log in with: buildah login REGISTRY",
+        )
 
     def _entry_point(self, image: str) -> list[str]:
         inspected = json.loads(ask(["buildah", "inspect", "--type", "image", image]))

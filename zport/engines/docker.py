@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from zport.engines import TIMED_OUT, ImageFacts, Mount
+from zport.engines import TIMED_OUT, ImageFacts, Mount, repository_of
 from zport.engines.process import build_failure, run_logged
 from zport.errors import EngineError
 from zport.targets import Target
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CLIENTS = ("docker", "/usr/bin/docker")
 """A bare client may come first on the PATH: the first one that has buildx is taken."""
 BUILDX_HELP = "install docker-buildx (Debian) or docker-buildx-plugin (Docker's packages)"
+DAEMON_HELP = "start the daemon, or use --engine buildah"
+REGISTRY_HELP = "check the name; log in with: docker login REGISTRY"
 
 
 class Docker:
@@ -126,18 +128,33 @@ class Docker:
             self._client.images.get(image).tag(repository, tag)
 
     def pull(self, reference: str, target: Target) -> str:
-        repository, _, tag = reference.rpartition(":")
-        with _explained(f"cannot pull {reference}"):
-            image = self._client.images.pull(repository, tag, platform=target.oci)
-        return str(image.attrs["RepoDigests"][0])
+        try:
+            with _explained(f"cannot pull {reference}", REGISTRY_HELP):
+                image = self._client.images.pull(reference, platform=target.oci)
+        except EngineError:
+            # Only the registry knows whether all of a platform is here, but it may be away.
+            if "@" in reference and self._has(reference):
+                return reference
+            raise
+        digest = str(image.attrs["RepoDigests"][0]).rpartition("@")[2]
+        return f"{repository_of(reference)}@{digest}"
 
     def push(self, image: str, reference: str) -> None:
         self.tag(image, reference)
         repository, _, tag = reference.rpartition(":")
-        with _explained(f"cannot push {reference}"):
+        with _explained(f"cannot push {reference}", REGISTRY_HELP):
             for line in self._client.images.push(repository, tag, stream=True, decode=True):
                 if "error" in line:
-                    raise EngineError(str(line["error"]), where=reference)
+                    raise EngineError(str(line["error"]), where=reference, next_step=REGISTRY_HELP)
+
+    def _has(self, reference: str) -> bool:
+        from docker.errors import ImageNotFound
+
+        try:
+            self._client.images.get(reference)
+        except ImageNotFound:
+            return False
+        return True
 
     @cached_property
     def _client(self) -> DockerClient:
@@ -198,7 +215,7 @@ class _Chunks(io.RawIOBase):
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(what: str, next_step: str = DAEMON_HELP) -> Iterator[None]:
     """Turn the SDK's exceptions into one clear error."""
     import requests
     from docker.errors import DockerException
@@ -210,5 +227,5 @@ def _explained(what: str) -> Iterator[None]:
         raise EngineError(
             f"{what}: {reason}",
             where="docker",
-            next_step="start the daemon, or use --engine buildah",
+            next_step=next_step,
         ) from error

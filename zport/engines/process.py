@@ -29,14 +29,18 @@ def run_logged(command: Sequence[str], log: Path, environment: dict[str, str] | 
         ).returncode  # fmt: skip
 
 
-def ask(command: Sequence[str]) -> str:
+def ask(command: Sequence[str], *, where: str | None = None, next_step: str | None = None) -> str:
     """A command's standard output. Raises :class:`EngineError` with what it said on failure."""
     done = subprocess.run(
         _guarded(command), stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise EngineError(said[-1], where=" ".join(command[:3]))
+        raise EngineError(
+            said[-1].removeprefix("Error: "),
+            where=where or " ".join(command[:3]),
+            next_step=next_step,
+        )
     return done.stdout.decode(errors="replace")
 
 
