@@ -54,12 +54,13 @@ class Environment:
         return self.stamp.is_file() and self.stamp.read_text() == expected
 
     def fingerprint(self) -> str:
-        """What the stamp says: the lock file's content and the Python that runs it."""
+        """What the stamp says: the lock file's content, how it is made, and for which Python."""
         if not self.requirements.is_file():
             raise DefinitionError(
                 "is missing", where=self.requirements, next_step="restore it, or run: make lock"
             )
-        content = hashlib.sha256(self.requirements.read_bytes()).hexdigest()
+        sources = (self.requirements, Path(__file__))
+        content = hashlib.sha256(b"".join(map(Path.read_bytes, sources))).hexdigest()
         return f"{content} {sys.base_prefix} {sys.version}\n"
 
     def ensure(self) -> None:
