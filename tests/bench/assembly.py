@@ -8,6 +8,7 @@ end with the committed image.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections import defaultdict
@@ -33,18 +34,20 @@ from zport.engines.process import ask, run_logged
 from zport.errors import BuildError
 from zport.job import Job, Request
 from zport.origin import STATUS_FILE
-from zport.plan import Step
 from zport.render import TEMPLATES
+from zport.step import Step
 from zport.targets import Target, find_target
 from zport.workspace import Workspace
 
 AGENT = "onnxruntime"
-LATER_PACKAGE = "python3-idna"
-"""Installed into the finished image: small, and its maintainer script needs a working Python."""
+LATER_PACKAGES = ("python3-idna", "libyajl2")
+"""Installed into the finished image: small; one has a maintainer script that needs a working
+Python, the other triggers ldconfig."""
 LATER = f"""set -e
 test -z "$(dpkg --audit)"
 echo 'deb [trusted=yes] file:/packages ./' >/etc/apt/sources.list
-apt-get -q update && apt-get -y install {LATER_PACKAGE}
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update && apt-get -y install {" ".join(LATER_PACKAGES)}
 test -z "$(dpkg --audit)"
 ldconfig -p | grep -q libc.so.6
 python3 -c 'import idna, numpy, onnxruntime'
@@ -78,12 +81,14 @@ class Bench:
     contexts: dict[str, Path]
     log: Path
     seconds: dict[str, float] = field(default_factory=dict)
+    load: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 1)
+        self.load[name] = round(os.getloadavg()[0], 1)
 
     def build(self, context: Path, image: str) -> None:
         """Build a folder's Dockerfile as the engine does, but nothing from the layer cache."""
@@ -158,7 +163,7 @@ def install_later(bench: Bench, image: str, folder: Path) -> int:
     """Audit the finished image and install one more package in it, emulated; 0 when all is well."""
     job = bench.job
     status = job.request.engine.read_file(image, bench.target, STATUS_FILE).decode()
-    closure = job.archive.closure([bench.target.debian], [LATER_PACKAGE], status)
+    closure = job.archive.closure([bench.target.debian], LATER_PACKAGES, status)
     job.fetcher.debian(closure.packages)
     for package in closure.packages:
         (folder / package.file).hardlink_to(job.fetcher.cached(package.sha256))
@@ -214,6 +219,7 @@ def _result(bench: Bench, found: list[Difference], later: int) -> dict[str, Any]
         "target": bench.target.name,
         "packages": bench.packages,
         "seconds": bench.seconds,
+        "load": bench.load,
         "totals": {way: round(seconds, 1) for way, seconds in totals.items()},
         "ratio": round(totals["ordinary"] / totals["native"], 1),
         "explained": explained,
@@ -225,10 +231,11 @@ def _result(bench: Bench, found: list[Difference], later: int) -> dict[str, Any]
 def _print(console: Console, result: dict[str, Any]) -> None:
     seconds = result["seconds"]
     title = f"Assembly for {result['target']}, seconds"
-    times = Table("way", "base", "packages", "total", title=title)
+    times = Table("way", "base", "packages", "total", "load at the end", title=title)
     for way in ("ordinary", "native"):
         parts = [seconds[f"{way} {part}"] for part in ("base", "packages")]
-        times.add_row(way, *(f"{value:.1f}" for value in (*parts, result["totals"][way])))
+        values = (*parts, result["totals"][way], result["load"][f"{way} packages"])
+        times.add_row(way, *(f"{value:.1f}" for value in values))
     console.print(times)
     console.print(f"native is {result['ratio']} times faster")
     reasons = Table("differences", "for example", "reason", title="What differs")
@@ -237,7 +244,7 @@ def _print(console: Console, result: dict[str, Any]) -> None:
     console.print(reasons)
     for line in result["unexplained"]:
         console.print(f"[red]no reason:[/] {line}")
-    console.print(f"dpkg --audit, and apt-get install {LATER_PACKAGE}: {result['later_install']}")
+    console.print(f"dpkg --audit, and later apt-get install: {result['later_install']}")
 
 
 def _write_context(folder: Path, dockerfile: str, packages: Path) -> None:

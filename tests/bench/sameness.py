@@ -74,8 +74,16 @@ REASONS = (
             "var/cache/debconf/*-old",
             "var/cache/apt/*.bin",
             "var/cache/debconf/tmp.ci",
+            "var/cache/apt/archives/lock",
+            "var/lib/apt/lists/lock",
+            "var/lib/apt/lists/auxfiles",
         ),
         "logs, backups and caches: they carry dates and nothing reads them",
+    ),
+    Reason(
+        "mode",
+        ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial"),
+        "as the package has it; apt closes it to others when it first runs in the image",
     ),
     Reason(
         "content",
@@ -84,8 +92,8 @@ REASONS = (
     ),
     Reason(
         "missing",
-        ("*/tests/__pycache__", "*/tests/*.pyc", "*/test/__pycache__", "*/test/*.pyc"),
-        "tests are not compiled: no program imports them",
+        ("*/tests/*__pycache__*", "*/test/*__pycache__*"),
+        "tests are not compiled: a program hardly ever imports them, and then Python does it",
     ),
     Reason(
         "content",

@@ -16,9 +16,15 @@ from zport.targets import Target
 
 ISOLATION = ("--isolation", "chroot")
 """Needs no cgroups and no user namespaces, so it works in most containers."""
-OFFLINE = ("unshare", "--net", "--")
-"""chroot isolation shares the network of its caller, so the caller is given none."""
+CONFINED = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--")
+"""chroot isolation shares network and processes with its caller, so the caller gets no network, and
+processes of its own that all end with it."""
+LAYERS = ("--layers", "--no-cache")
+"""Buildah's cache takes a RUN for the same whatever its bind mounts hold: it would give the new
+wheel's test the old wheel. Whether a whole step is built already, its key decides."""
 TIME_LIMIT = ("timeout", "--kill-after=10")
+LISTINGS = 5
+"""How often the images are asked for before it counts as failed."""
 
 
 class Buildah:
@@ -34,12 +40,12 @@ class Buildah:
         ask(["buildah", "version"])
 
     def images(self) -> set[str]:
-        listed = json.loads(ask(["buildah", "images", "--json"]) or "[]") or []
+        listed = json.loads(_list_images() or "[]") or []
         return {name for image in listed for name in image.get("names") or []}
 
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
         status = run_logged(
-            [*OFFLINE, "buildah", "build", *ISOLATION, "--layers", "--pull-never",
+            [*CONFINED, "buildah", "build", *ISOLATION, *LAYERS, "--pull-never",
              "--timestamp", str(epoch), "--platform", target.oci, "--tag", image, str(context)],
             log,
         )  # fmt: skip
@@ -62,7 +68,7 @@ class Buildah:
         with self._container(image, target) as container:
             inside = [*self._entry_point(image), *command]
             return run_logged(
-                [*TIME_LIMIT, str(seconds), *OFFLINE,
+                [*CONFINED, *TIME_LIMIT, str(seconds),
                  "buildah", "run", *ISOLATION, *volumes, container, "--", *inside],
                 log,
             )  # fmt: skip
@@ -128,3 +134,14 @@ class Buildah:
     def _root(self, image: str, target: Target) -> Iterator[Path]:
         with self._container(image, target) as container:
             yield Path(ask(["buildah", "mount", container]).strip())
+
+
+def _list_images() -> str:
+    # Buildah gives no list at all when another process removes an image while it reads them.
+    for _ in range(LISTINGS - 1):
+        try:
+            return ask(["buildah", "images", "--json"])
+        except EngineError as error:
+            if "image not known" not in error.message:
+                raise
+    return ask(["buildah", "images", "--json"])

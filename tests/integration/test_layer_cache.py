@@ -1,0 +1,37 @@
+"""An engine's layer cache must not give an old layer for new content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zport.engines import Engine
+from zport.engines.buildah import Buildah
+from zport.targets import host_target
+
+EPOCH = 1_700_000_000
+
+
+def test_content_that_is_only_mounted_counts(engine: Engine, tmp_path: Path) -> None:
+    """A file of the context and one of another stage, both mounted: built twice, changed between.
+
+    As with a patched wheel: same Dockerfile, and the stage that tests it mounts it.
+    """
+    host = host_target()
+    root = next(name for name in Buildah().images() if "zport/builder:" + host.name in name)
+    if engine.name == "docker":
+        root = next(name for name in engine.images() if "zport/builder:" + host.name in name)
+    context = tmp_path / "context"
+    (context / "source").mkdir(parents=True)
+    (context / "Dockerfile").write_text(
+        f"FROM --platform={host.oci} {root} AS made\n"
+        "COPY source/ /made/\n"
+        f"FROM --platform={host.oci} {root}\n"
+        "RUN --mount=type=bind,source=source,target=/source cp /source/file /of-context\n"
+        "RUN --mount=type=bind,from=made,source=/made,target=/made cp /made/file /of-stage\n"
+    )
+    for number in ("1", "2"):
+        (context / "source" / "file").write_text(number)
+        image = f"localhost/zport-test/cache:{number}"
+        engine.build(context, image, host, EPOCH, tmp_path / "log")
+        assert engine.read_file(image, host, "/of-context").decode() == number
+        assert engine.read_file(image, host, "/of-stage").decode() == number
