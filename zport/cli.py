@@ -21,6 +21,8 @@ from zport.report.plan import print_head, print_plan
 from zport.targets import DEFAULT, REFERENCE, parse_targets
 from zport.workspace import PROJECT, Workspace
 
+PIPE_WIDTH = 120
+
 app = typer.Typer(
     name="zport",
     help="Container images for IBM Z that are proven to give the right numbers.",
@@ -170,9 +172,17 @@ def _request(arch: str, agent: str, engine: str, build_folder: Path, **options: 
         agents=agents,
         engine=chosen,
         workspace=Workspace(build_folder.absolute()),
-        console=Console(highlight=False),
+        console=wide_console(),
         **options,
     )
+
+
+def wide_console() -> Console:
+    """The terminal as wide as it is; a file or pipe wide enough for the tables."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    return console
 
 
 def main() -> None:

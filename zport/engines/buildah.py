@@ -91,7 +91,8 @@ class Buildah:
         return ImageFacts(
             tuple(inspected["OCIv1"]["rootfs"]["diff_ids"]),
             sum(layer["size"] for layer in manifest["layers"]),
-            compressed=False,
+            # An image that was pulled back keeps the manifest that the registry had.
+            compressed=any("gzip" in layer["mediaType"] for layer in manifest["layers"]),
         )
 
     def tag(self, image: str, name: str) -> None:

@@ -11,8 +11,6 @@ from rich.text import Text
 
 from zport.matrix.cells import CellResult
 
-TABLE_WIDTH = 112
-"""What the table needs; a narrower terminal wraps its lines rather than losing words."""
 STYLES = {"pass": "green", "differs": "red", "crash": "red", "unsupported": "yellow"}
 
 
@@ -20,7 +18,7 @@ def print_verdicts(console: Console, results: Sequence[CellResult]) -> None:
     """Print the cells: one line each, and a second one with the reason where it did not pass."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("model", "image", "target", "verdict", "largest error", "LoadGen"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, overflow="fold")
     for result in results:
         cell = result.cell
         table.add_row(
@@ -29,9 +27,9 @@ def print_verdicts(console: Console, results: Sequence[CellResult]) -> None:
             f"{cell.target.name} {cell.runner}",
             Text(result.verdict, STYLES[result.verdict]),
             _error(result),
-            bench_phrase(result.run.bench),
+            bench_phrase(result.run.bench, emulated=cell.runner == "qemu"),
         )
-    console.print(table, width=max(console.width, TABLE_WIDTH), soft_wrap=True)
+    console.print(table)
     for result in results:
         if result.verdict != "pass":
             console.print(f"{result.cell.name}: {result.reason}", style="red", soft_wrap=True)
@@ -53,8 +51,8 @@ def weights_mark(result: CellResult) -> str:
     return "" if weights == "trained" else f" ({weights})"
 
 
-def bench_phrase(bench: dict[str, Any] | None) -> str:
-    """LoadGen's result in a few words; invalid runs say why."""
+def bench_phrase(bench: dict[str, Any] | None, *, emulated: bool) -> str:
+    """LoadGen's result in a few words; invalid runs say why, emulated ones that they are."""
     if bench is None:
         return "-"
     if "scenario" not in bench:
@@ -68,7 +66,7 @@ def bench_phrase(bench: dict[str, Any] | None) -> str:
         measured = f"p{percentile * 100:.0f} {_duration(metric['value'])}"
     else:
         measured = f"{metric['value']:.3g} {metric['unit']}"
-    return f"{bench['scenario']} {measured} {validity}"
+    return f"{bench['scenario']} {measured} {validity}" + (" (emulated)" if emulated else "")
 
 
 def _duration(nanoseconds: float) -> str:
