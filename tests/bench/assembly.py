@@ -29,7 +29,7 @@ from zport.agents import load_agents
 from zport.build import Builder, missing_steps
 from zport.context import write_context
 from zport.engines import Mount
-from zport.engines.buildah import ISOLATION, OFFLINE, Buildah
+from zport.engines.buildah import CONFINED, ISOLATION, Buildah
 from zport.engines.process import ask, run_logged
 from zport.errors import BuildError
 from zport.job import Job, Request
@@ -93,7 +93,7 @@ class Bench:
     def build(self, context: Path, image: str) -> None:
         """Build a folder's Dockerfile as the engine does, but nothing from the layer cache."""
         command = [
-            *OFFLINE, "buildah", "build", *ISOLATION, "--layers", "--no-cache", "--pull-never",
+            *CONFINED, "buildah", "build", *ISOLATION, "--layers", "--no-cache", "--pull-never",
             "--timestamp", str(self.base.epoch), "--platform", self.target.oci, "--tag", image,
             str(context),
         ]  # fmt: skip

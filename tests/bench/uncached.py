@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zport.engines.buildah import ISOLATION, OFFLINE
+from zport.engines.buildah import CONFINED, ISOLATION, LAYERS
 from zport.engines.process import build_failure, run_logged
 from zport.step import Step
 
@@ -12,7 +12,7 @@ from zport.step import Step
 def build_uncached(step: Step, context: Path, image: str, log: Path, *options: str) -> None:
     """Build ``context``, a step's folder or a variant of it, and name the result ``image``."""
     command = [
-        *OFFLINE, "buildah", "build", *ISOLATION, "--layers", "--no-cache", "--pull-never",
+        *CONFINED, "buildah", "build", *ISOLATION, *LAYERS, "--pull-never",
         "--timestamp", str(step.epoch), "--platform", step.target.oci, "--tag", image,
         *options, str(context),
     ]  # fmt: skip

@@ -19,9 +19,10 @@ ISOLATION = ("--isolation", "chroot")
 CONFINED = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--")
 """chroot isolation shares network and processes with its caller, so the caller gets no network, and
 processes of its own that all end with it."""
-LAYERS = ("--layers", "--no-cache")
+LAYERS = ("--layers", "--no-cache", "--force-rm")
 """Buildah's cache takes a RUN for the same whatever its bind mounts hold: it would give the new
-wheel's test the old wheel. Whether a whole step is built already, its key decides."""
+wheel's test the old wheel. Whether a whole step is built already, its key decides. Only when forced
+does it remove the containers of stages that are nothing but a FROM."""
 TIME_LIMIT = ("timeout", "--kill-after=10")
 LISTINGS = 5
 """How often the images are asked for before it counts as failed."""
