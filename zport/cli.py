@@ -153,7 +153,7 @@ def patches() -> None:
     """List every patch: what it is for, its targets, and where upstream stands."""
     from zport.report.patches import print_patches
 
-    print_patches(Console())
+    print_patches(wide_console())
 
 
 @app.command()
