@@ -111,13 +111,10 @@ def build(
     for one in job.agents:
         size = request.engine.facts(one.step.image).size_phrase
         request.console.print(f"image     {job.name_of(one)}  {size}")
-    if push:
-        for one in job.agents:
-            reference = f"{push.rstrip('/')}/{job.name_of(one).rsplit('/', 1)[-1]}"
-            request.engine.push(one.step.image, reference)
-            request.console.print(f"pushed    {reference}")
     if test:
         job.report(job.run_matrix())
+    if push:
+        job.push(push)
 
 
 @models_app.command()

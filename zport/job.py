@@ -36,7 +36,7 @@ from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
 from zport.step import Step
 from zport.targets import REFERENCE, Target, host_target
-from zport.workspace import Workspace, digest, read_json, write_json
+from zport.workspace import Workspace, digest, read_json, sha256_file, write_json
 
 SPACE = 4_000_000_000
 """Bytes that a build from nothing takes at most, images included."""
@@ -170,6 +170,8 @@ class Job:
         request = self.request
         free_space(request.workspace.root, SPACE)
         missing = self.missing()
+        for target in {step.target for step in missing}:
+            self.planner.origin.restore(request.engine, target)
         binfmt.register_emulators([target for target in self.targets if target != self.host])
         builder = Builder(
             request.workspace, request.engine, self.fetcher, self.progress, request.jobs
@@ -212,6 +214,14 @@ class Job:
         if not passed:
             raise verdict_failure(summary, str(path))
 
+    def push(self, where: str) -> None:
+        """Push the images of the targets that were asked for to ``REGISTRY/NAMESPACE``."""
+        for agent in self.agents:
+            if agent.target in self.request.targets:
+                reference = f"{where.rstrip('/')}/{self.name_of(agent).rsplit('/', 1)[-1]}"
+                self.request.engine.push(agent.step.image, reference)
+                self.request.console.print(f"pushed    {reference}", soft_wrap=True)
+
     def store_expectations(self, results: list[CellResult]) -> list[str]:
         """Keep the reference's outputs in the repository as what is expected from now on."""
         kept = []
@@ -227,7 +237,10 @@ class Job:
         return kept
 
     def _record(self) -> Path:
-        keys = [agent.step.key for agent in self.agents] + [cell.key for cell in self.cells()]
+        keys = [agent.step.key for agent in self.agents]
+        for cell in self.cells():
+            expected = cell.model.expected
+            keys += [cell.key, sha256_file(expected) if expected.exists() else ""]
         name = digest([self.request.engine.name, sorted(keys)])[:16]
         return self.request.workspace.results / "finished" / f"{name}.json"
 

@@ -103,15 +103,15 @@ def test_a_change_rebuilds_what_stands_on_it_and_nothing_else(checkout: Path) ->
 
 
 def test_a_patch_that_does_not_apply_is_named(checkout: Path) -> None:
-    patch = checkout / "patches" / "mlcommons-loadgen" / "0001-cannot-apply.patch"
-    patch.parent.mkdir(parents=True)
+    patch = checkout / "patches" / "mlcommons-loadgen" / "0002-cannot-apply.patch"
+    patch.parent.mkdir(parents=True, exist_ok=True)
     patch.write_text(
         "Description: applies to nothing\nForwarded: not-needed\n"
         "--- a/loadgen.cc\n+++ b/loadgen.cc\n@@ -1,3 +1,3 @@\n no\n-such\n+line\n here\n"
     )
     built = build_py("--engine", "buildah", "--no-test", root=checkout)
     assert built.returncode == 7, built.stdout + built.stderr
-    assert "0001-cannot-apply.patch" in built.stderr
+    assert "0002-cannot-apply.patch" in built.stderr
     assert "loadgen.cc" in built.stderr
     assert "Hunk #1" in built.stderr
     assert not list((checkout / "build" / "wheels").glob("*/*.whl"))

@@ -11,7 +11,7 @@ from zport.plan import AgentPlan
 from zport.targets import REFERENCE, Target
 from zport.workspace import digest
 
-Verdict = Literal["pass", "differs", "crash", "unsupported"]
+Verdict = Literal["pass", "differs", "crash", "unsupported", "blocked"]
 Runner = Literal["native", "qemu"]
 
 AGENT_UNSUPPORTED = 6

@@ -105,7 +105,9 @@ def _result(run: CellRun, reference: CellRun | None, compared: dict[str, Any] | 
         return CellResult(run, run.failure, run.reason)
     if compared is None:
         return CellResult(
-            run, "crash", f"no reference: run zport models expect {run.cell.model.name}"
+            run,
+            "blocked",
+            f"no reference to compare with: run zport models expect {run.cell.model.name}",
         )
     if compared["verdict"] == "unreadable":
         return CellResult(run, "crash", compared["message"], compared["compared_with"])

@@ -11,7 +11,13 @@ from rich.text import Text
 
 from zport.matrix.cells import CellResult
 
-STYLES = {"pass": "green", "differs": "red", "crash": "red", "unsupported": "yellow"}
+STYLES = {
+    "pass": "green",
+    "differs": "red",
+    "crash": "red",
+    "unsupported": "yellow",
+    "blocked": "yellow",
+}
 
 
 def print_verdicts(console: Console, results: Sequence[CellResult]) -> None:
