@@ -207,16 +207,28 @@ class Archive:
         return (self.distribution.suite, *(s for s in optional if s not in self.left_out))
 
     def _probe(self) -> list[str]:
-        """Ask for each optional suite with all architectures."""
+        """Ask for each optional suite with all architectures.
+
+        The required suite is asked for first: an archive that does not answer at all must not
+        pass for one without the optional suites.
+        """
+        self._ask_for(self.distribution.suite)
         missing = []
         for suite in self.distribution.optional_suites:
-            with TemporaryDirectory(dir=make_folder(self.workspace.root / "apt")) as name:
-                sources = self._sources((suite,))
-                _write_root(Path(name), self.architectures, sources)
-                answer = _apt(Path(name), "apt-get", "update", "-qq")
-            if answer.returncode != 0 or not sources.strip():
+            try:
+                self._ask_for(suite)
+            except FetchError:
                 missing.append(suite)
         return missing
+
+    def _ask_for(self, suite: str) -> None:
+        """Raise :class:`FetchError` unless the archive serves the suite for all architectures."""
+        sources = self._sources((suite,))
+        if not sources.strip():
+            raise FetchError("no place of it is known", where=f"Debian archive, suite {suite}")
+        with TemporaryDirectory(dir=make_folder(self.workspace.root / "apt")) as name:
+            _write_root(Path(name), self.architectures, sources)
+            _update(Path(name), suite)
 
     @cached_property
     def _places(self) -> dict[str, str]:
@@ -279,6 +291,7 @@ def _write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
         'APT::Install-Recommends "false";\n'
         'APT::Get::Assume-Yes "true";\n'
         'Acquire::Languages "none";\n'
+        'APT::Update::Error-Mode "any";\n'
         'Acquire::Retries "3";\n'
         f'Dir::State "{root}";\n'
         f'Dir::State::status "{root}/status";\n'

@@ -164,7 +164,6 @@ def test_two_builds_at_once_do_not_harm_each_other(checkout: Path) -> None:
         (["--engine", "bildah"], (), {}, 2, ["buildah"]),
         (["--model", "silero", "--engine", "buildah"], (), {}, 2, ["silero-vad"]),
         (["--engine", "docker"], (), {"DOCKER_HOST": "unix:///none"}, 9, ["daemon", "buildah"]),
-        (["--engine", "buildah"], ("setpriv", "--reuid=65534", "--clear-groups"), {}, 9, ["root"]),
     ],
 )
 def test_bad_requests_get_one_clear_message(
