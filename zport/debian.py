@@ -321,6 +321,12 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> subprocess.Comp
 
 def _update(root: Path, suite: str) -> None:
     updated = _apt(root, "apt-get", "update", "-qq")
+    if "No space left on device" in updated.stderr:
+        raise HostError(
+            "the disk is full",
+            where=root.parent,
+            next_step="free space on that disk, then run the same command again",
+        )
     if updated.returncode != 0:
         raise FetchError(
             _first_reason(updated.stderr),
