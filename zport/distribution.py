@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Distribution:
     base_packages: tuple[str, ...] = ()
     builder_packages: tuple[str, ...] = ()
     toolchain_packages: tuple[str, ...] = ()
-    native_compiler: tuple[str, ...] = field(default=())
-    cross_compiler: tuple[str, ...] = field(default=())
+    native_compiler: tuple[str, ...] = ()
+    cross_compiler: tuple[str, ...] = ()
 
     @property
     def python_version(self) -> str:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from zport.engines import ImageFacts, Mount, repository_of
 from zport.engines.process import ask, build_failure, run_logged
@@ -87,7 +88,7 @@ class Buildah:
                 raise EngineError(f"no {path} in the image", where=image) from error
 
     def facts(self, image: str) -> ImageFacts:
-        inspected = json.loads(ask(["buildah", "inspect", "--type", "image", image]))
+        inspected = _inspect(image)
         manifest = json.loads(inspected["Manifest"])
         return ImageFacts(
             tuple(inspected["OCIv1"]["rootfs"]["diff_ids"]),
@@ -106,7 +107,7 @@ class Buildah:
             return reference
         # Any other policy takes an image that is here, were it old or another registry's.
         identity = ask([*command, "always", reference], where=reference).strip()
-        inspected = json.loads(ask(["buildah", "inspect", "--type", "image", identity]))
+        inspected = _inspect(identity)
         pinned = f"{repository_of(reference)}@{inspected['FromImageDigest']}"
         # The tag goes over to the next platform's image; what has its digest for a name keeps it.
         ask([*command, "always", pinned], where=pinned)
@@ -120,7 +121,7 @@ class Buildah:
         )
 
     def _entry_point(self, image: str) -> list[str]:
-        inspected = json.loads(ask(["buildah", "inspect", "--type", "image", image]))
+        inspected = _inspect(image)
         return list(inspected["OCIv1"]["config"].get("Entrypoint") or [])
 
     @contextmanager
@@ -136,6 +137,11 @@ class Buildah:
     def _root(self, image: str, target: Target) -> Iterator[Path]:
         with self._container(image, target) as container:
             yield Path(ask(["buildah", "mount", container]).strip())
+
+
+def _inspect(image: str) -> dict[str, Any]:
+    inspected: dict[str, Any] = json.loads(ask(["buildah", "inspect", "--type", "image", image]))
+    return inspected
 
 
 def _list_images() -> str:

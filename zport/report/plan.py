@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zport import __version__
@@ -10,6 +11,7 @@ from zport.build import last_build, why_build
 from zport.matrix.run import runner_of
 from zport.plan import AgentPlan
 from zport.providers import PROVIDER_WORDS
+from zport.step import Step
 from zport.targets import REFERENCE
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def print_plan(job: Job, *, verbose: bool) -> None:
     console.print(f"steps     {len(missing)} of {total} to build, first roots "
                   f"{job.planner.origin.phrase}")  # fmt: skip
     if verbose:
-        console.print(_steps(job), soft_wrap=True)
+        console.print(_steps(job, missing), soft_wrap=True)
 
 
 def _counted(agent: AgentPlan) -> str:
@@ -67,11 +69,10 @@ def _requirements(agent: AgentPlan) -> str:
     return "\n".join(lines)
 
 
-def _steps(job: Job) -> str:
-    missing = {step.name for step in job.missing()}
+def _steps(job: Job, missing: Sequence[Step]) -> str:
     lines = []
     for step in job.planner.steps.values():
-        if step.name in missing:
+        if step in missing:
             known = last_build(job.request.workspace, step)
             took = f", took {known['seconds']:.0f} s the last time" if known else ""
             state = f"build: {why_build(job.request.workspace, step)}{took}"
