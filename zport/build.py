@@ -85,6 +85,18 @@ class Builder:
         if failures:
             raise _with_untried(failures[0], [n for n in names if n not in done], len(failures))
 
+    def adopt(self, steps: Iterable[Step]) -> None:
+        """Make the build folder whole for steps whose images another checkout has built."""
+        present = self.engine.images()
+        for step in steps:
+            if step.image not in present:
+                continue
+            known = last_build(self.workspace, step)
+            if known is None or known["key"] != step.key:
+                self._remember(step, None)
+            if step.role == "wheel":
+                take_wheel(step, self.engine, self.workspace)
+
     def _build_step(self, step: Step) -> None:
         log = self.progress.log(step.name)
         with self.workspace.exclusive(f"step-{step.name}"):
@@ -99,10 +111,11 @@ class Builder:
 
     def _expected(self, step: Step) -> float | None:
         known = last_build(self.workspace, step)
-        return float(known["seconds"]) if known else None
+        return known["seconds"] if known else None
 
-    def _remember(self, step: Step, seconds: float) -> None:
-        record = {"seconds": round(seconds, 1), "key": step.key, "inputs": step_inputs(step)}
+    def _remember(self, step: Step, seconds: float | None) -> None:
+        taken = round(seconds, 1) if seconds is not None else None
+        record = {"seconds": taken, "key": step.key, "inputs": step_inputs(step)}
         write_json(_record_of(self.workspace, step), record)
 
 

@@ -76,11 +76,11 @@ class Environment:
                 say(f"waiting for another zport that uses {self.home.name}")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if not self.is_whole():
-                self._make()
+                self._make(lock)
             fcntl.flock(lock, fcntl.LOCK_SH)
 
-    def _make(self) -> None:
-        """Make it from nothing. Needs the lock."""
+    def _make(self, lock: int) -> None:
+        """Make it from nothing. Whoever does a part of it holds the lock until that part ends."""
         say(f"making {self.home.name} from {self.requirements.name}")
         started = time.monotonic()
         self._clear()
@@ -88,7 +88,7 @@ class Environment:
         self.log.write_text("")
         # The base interpreter, as this very process may run in the environment just removed.
         base = getattr(sys, "_base_executable", sys.executable)
-        if _run(self.log, base, "-I", "-m", "venv", self.home):
+        if _run(self.log, lock, base, "-I", "-m", "venv", self.home):
             raise HostError(
                 "Python cannot make a virtual environment",
                 where=base,
@@ -97,7 +97,7 @@ class Environment:
             )
         options = ("--require-hashes", "--no-input", "--progress-bar=off")
         install = (self.python, "-I", "-m", "pip", "install", *options, "-r", self.requirements)
-        if _run(self.log, *install):
+        if _run(self.log, lock, *install):
             raise pip_failure(self.requirements, self.log)
         self._add_sources()
         part = self.stamp.with_suffix(".part")
@@ -146,11 +146,14 @@ def say(text: str) -> None:
     print(f"zport: {text}", flush=True)
 
 
-def _run(log: Path, *command: str | Path) -> int:
-    """Run a command whose output goes to the log; its exit code."""
+def _run(log: Path, lock: int, *command: str | Path) -> int:
+    """Run a command whose output goes to the log; its exit code.
+
+    It shares the lock: were this process killed, the next would wait for what it left running.
+    """
     with log.open("a") as out:
         print("$", *command, file=out, flush=True)
         result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=(lock,), check=False
         )
     return result.returncode

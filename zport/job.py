@@ -178,6 +178,7 @@ class Job:
         )
         with self.progress.live():
             builder.build(missing)
+        builder.adopt(self.planner.steps.values())
         write_bake(self.planner.steps, self.wanted, request.workspace, self.fetcher)
         for agent in self.agents:
             request.engine.tag(agent.step.image, self.name_of(agent))
