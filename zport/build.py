@@ -56,14 +56,15 @@ class Builder:
     def build(self, steps: list[Step]) -> None:
         """Build the steps. A failure stops only what needs it; the first one is raised at the end.
 
-        The raised :class:`ZportError` says in its next step what was not tried because of it.
+        The raised :class:`ZportError` says in its next step what else failed, with the log, and
+        what was not tried because of it.
         """
         names = {step.name: step for step in steps}
         order = TopologicalSorter({
             step.name: [need for need in step.needs if need in names] for step in steps
         })  # fmt: skip
         order.prepare()
-        failures: list[ZportError] = []
+        failures: dict[str, ZportError] = {}
         running: dict[Future[None], str] = {}
         done: set[str] = set()
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
@@ -79,11 +80,11 @@ class Builder:
                         done.add(name)
                         order.done(name)
                     elif isinstance(error, ZportError):
-                        failures.append(error)
+                        failures[name] = error
                     else:
                         raise error
         if failures:
-            raise _with_untried(failures[0], [n for n in names if n not in done], len(failures))
+            raise _whole_failure(failures, [n for n in names if n not in {*done, *failures}])
 
     def adopt(self, steps: Iterable[Step]) -> None:
         """Make the build folder whole for steps whose images another checkout has built."""
@@ -101,17 +102,13 @@ class Builder:
         log = self.progress.log(step.name)
         with self.workspace.exclusive(f"step-{step.name}"):
             if step.image not in self.engine.images():
-                with self.progress.step(step, expected=self._expected(step)):
+                with self.progress.step(step, expected=last_seconds(self.workspace, step)):
                     started = time.monotonic()
                     context = write_context(step, self.workspace, self.fetcher, log)
                     self.engine.build(context, step.image, step.target, step.epoch, log)
                     self._remember(step, time.monotonic() - started)
             if step.role == "wheel":
                 take_wheel(step, self.engine, self.workspace)
-
-    def _expected(self, step: Step) -> float | None:
-        known = last_build(self.workspace, step)
-        return known["seconds"] if known else None
 
     def _remember(self, step: Step, seconds: float | None) -> None:
         taken = round(seconds, 1) if seconds is not None else None
@@ -138,13 +135,24 @@ def last_build(workspace: Workspace, step: Step) -> dict[str, Any] | None:
     return known
 
 
+def last_seconds(workspace: Workspace, step: Step) -> float | None:
+    """How long the step's last build took here, if it was built here."""
+    known = last_build(workspace, step)
+    return known["seconds"] if known else None
+
+
 def _record_of(workspace: Workspace, step: Step) -> Path:
     return workspace.root / "builds" / f"{step.name}.json"
 
 
-def _with_untried(failure: ZportError, undone: list[str], failed: int) -> ZportError:
-    untried = len(undone) - failed
-    if untried > 0:
-        more = f"{untried} further step(s) were not tried because of it"
-        failure.next_step = f"{failure.next_step}; {more}" if failure.next_step else more
-    return failure
+def _whole_failure(failures: Mapping[str, ZportError], untried: Collection[str]) -> ZportError:
+    """The first failure, which tells of the others and of what was not tried."""
+    first, *others = failures.items()
+    parts = [first[1].next_step] if first[1].next_step else []
+    for name, error in others:
+        seen = f" (log {error.log})" if error.log else ""
+        parts.append(f"{name} failed too: {error.message}{seen}")
+    if untried:
+        parts.append(f"not tried because of it: {', '.join(untried)}")
+    first[1].next_step = "; ".join(parts) or None
+    return first[1]

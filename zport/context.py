@@ -11,8 +11,7 @@ from tempfile import TemporaryDirectory
 from zport.debian import DebianPackage
 from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
-from zport.fetch import Fetcher, Member, UrlFile
-from zport.pypi import IndexFile
+from zport.fetch import Fetcher, Member, Remote
 from zport.step import BootstrapRoot, ContextFile, Step
 from zport.workspace import Workspace, make_folder, part_file, part_folder
 
@@ -25,7 +24,7 @@ def fetch_sources(step: Step, fetcher: Fetcher) -> None:
         packages += root.closure.packages
     fetcher.debian(packages)
     for source in sources:
-        if isinstance(source, IndexFile | UrlFile | Member):
+        if isinstance(source, Remote | Member):
             fetcher.file(source)
 
 

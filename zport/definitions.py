@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from zport.errors import DefinitionError
 
@@ -42,16 +43,20 @@ def load_definition(path: Path, schema: type[D]) -> D:
 def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> DefinitionError:
     # A misspelt key shows as a missing one too: the unknown one is what to mend.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    fields, place = _fields_at(schema, first["loc"])
+    value = first["input"]
+    if first["type"] == "union_tag_invalid":
+        place.append(first["ctx"]["discriminator"].strip("'"))
+        value = first["ctx"]["tag"]
+    field = ".".join(place) or "(whole file)"
     if first["type"] == "extra_forbidden":
-        fields = _fields_at(schema, first["loc"][:-1])
         near = get_close_matches(str(first["loc"][-1]), fields, n=1)
         return DefinitionError(
             "unknown field",
             where=f"{path}: {field}",
             next_step=f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}",
         )
-    found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    found = "" if first["type"] == "missing" else f", found {value!r}"
     others = len(error.errors()) - 1
     return DefinitionError(
         f"{first['msg'].lower()}{found}",
@@ -60,13 +65,36 @@ def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> De
     )
 
 
-def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    for part in location:
-        field = schema.model_fields.get(str(part))
+def _fields_at(
+    schema: type[BaseModel], location: tuple[int | str, ...]
+) -> tuple[list[str], list[str]]:
+    """The fields that may stand at a location of pydantic's, and the location as the file has it.
+
+    Where a field has one of several schemas, pydantic's location names the chosen one too.
+    """
+    place: list[str] = []
+    fields = siblings = schema.model_fields
+    choices: dict[str, type[BaseModel]] = {}
+    for part in map(str, location):
+        if part in choices:
+            fields = siblings = choices[part].model_fields
+            continue
+        place.append(part)
+        siblings, field = fields, fields.get(part)
+        choices = _choices(field) if field else {}
         inner = field.annotation if field else None
         if isinstance(inner, type) and issubclass(inner, BaseModel):
-            schema = inner
-    return list(schema.model_fields)
+            fields = inner.model_fields
+    return list(siblings), place
+
+
+def _choices(field: FieldInfo) -> dict[str, type[BaseModel]]:
+    """The schemas of a field that has one of several, by what tells them apart."""
+    if not field.discriminator:
+        return {}
+    tag = str(field.discriminator)
+    schemas: tuple[type[BaseModel], ...] = get_args(field.annotation)
+    return {str(get_args(one.model_fields[tag].annotation)[0]): one for one in schemas}
 
 
 def choose_by_name(kind: str, name: str, known: list[str]) -> str:

@@ -10,7 +10,8 @@ class Distribution:
     """A Debian release: suites of its archive, the Python and C library it ships.
 
     ``image`` is the reference that a registry is asked for. ``optional_suites`` are used where
-    the archive serves them; the plan says which were left out.
+    the archive serves them; the plan says which were left out. ``toolchain_requirements`` are
+    Python packages, pinned with hashes in ``dockerfiles/toolchain/requirements.lock``.
     """
 
     suite: str
@@ -21,6 +22,7 @@ class Distribution:
     base_packages: tuple[str, ...] = ()
     builder_packages: tuple[str, ...] = ()
     toolchain_packages: tuple[str, ...] = ()
+    toolchain_requirements: tuple[str, ...] = ()
     native_compiler: tuple[str, ...] = ()
     cross_compiler: tuple[str, ...] = ()
 
@@ -37,7 +39,10 @@ TRIXIE = Distribution(
     optional_suites=("trixie-updates", "trixie-security"),
     base_packages=("?essential", "apt"),
     builder_packages=("python3", "python3-pip", "python3-onnx", "xz-utils", "patch"),
-    toolchain_packages=("ccache", "cmake", "ninja-build", "pkg-config", "libpython3-dev:{debian}"),
+    toolchain_packages=(
+        "ccache", "cmake", "ninja-build", "patchelf", "pkg-config", "libpython3-dev:{debian}",
+    ),
+    toolchain_requirements=("auditwheel==6.8.2",),
     native_compiler=("build-essential",),
     cross_compiler=("crossbuild-essential-{debian}",),
-)
+)  # fmt: skip

@@ -1,12 +1,13 @@
 """Fetched files: found in the cache by SHA-256, or brought there and checked.
 
 A file is in the cache under its own hash or not at all; what a dead download left is taken up
-again where it stopped. Debian packages are downloaded by apt's helper, which honours apt's
-proxies; index files over HTTP with resume and back-off.
+again where it stopped. Files of Debian's archive are downloaded by apt's helper, which honours
+apt's proxies; index files over HTTP with resume and back-off; commits by git.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -19,8 +20,11 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from zport import debian_source, git
 from zport.debian import DebianPackage
-from zport.errors import ChecksumError, FetchError, HostError
+from zport.debian_source import DebianSourceFile
+from zport.errors import ChecksumError, FetchError, HostError, ZportError
+from zport.git import GitArchive
 from zport.pypi import Index, IndexFile
 from zport.workspace import Workspace, disk_error, make_folder, sha256_file
 
@@ -49,7 +53,8 @@ class Member:
     sha256: str
 
 
-Source = IndexFile | UrlFile | Member
+Remote = IndexFile | UrlFile | DebianSourceFile | GitArchive
+Source = Remote | Member
 
 
 class Fetcher:
@@ -71,7 +76,12 @@ class Fetcher:
                 self._fetch_debian(list(missing.values()))
 
     def file(self, source: Source) -> Path:
-        """Fetch a pinned file: of the package index, at a URL, or inside such an archive."""
+        """Fetch a pinned file, and tell where it lies in the cache.
+
+        It is on the package index, at a URL, in Debian's archive, a commit that is packed here, or
+        inside an archive. Raises :class:`FetchError` when it cannot be had, :class:`ChecksumError`
+        when it is another one, :class:`HostError` when a tool or room on the disk is missing.
+        """
         cached = self.cached(source.sha256)
         with self.workspace.exclusive(f"fetch-{source.sha256[:16]}"):
             if not cached.exists():
@@ -84,6 +94,10 @@ class Fetcher:
     def _bring(self, source: Source, part: Path) -> None:
         if isinstance(source, Member):
             extract_member(self.file(source.archive), source.path, part)
+        elif isinstance(source, DebianSourceFile):
+            self._fetch_debian_source(source, part)
+        elif isinstance(source, GitArchive):
+            git.pack(self.workspace, source, part)
         elif isinstance(source, IndexFile):
             download(self.index.locate(source), part, where=_place_of(source))
         else:
@@ -91,20 +105,43 @@ class Fetcher:
 
     def _fetch_debian(self, packages: Sequence[DebianPackage]) -> None:
         with TemporaryDirectory(dir=make_folder(self.workspace.cache), prefix=".debian.") as name:
-            request = []
-            for package in packages:
-                path = Path(name) / package.sha256
-                request += [package.uri, str(path), f"SHA256:{package.sha256}"]
-            done = subprocess.run(
-                [APT_HELPER, "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3",
-                 "download-file", *request],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            for package in packages:
-                path = Path(name) / package.sha256
+            wanted = [(p.uri, Path(name) / p.sha256, p.sha256) for p in packages]
+            output = _apt_download(wanted)
+            for package, (_, path, sha256) in zip(packages, wanted, strict=True):
                 if not path.exists():
-                    raise _debian_failure(package, done.stdout + done.stderr, path)
-                admit(path, self.cached(package.sha256), package.sha256, where=package.file)
+                    raise _debian_failure(package.file, package.size, output, path)
+                admit(path, self.cached(sha256), sha256, where=package.file)
+
+    def _fetch_debian_source(self, file: DebianSourceFile, part: Path) -> None:
+        place = debian_source.locate(self.workspace, file)
+        output = _apt_download([(place.uri, part, file.sha256)])
+        if not part.exists() or part.stat().st_size < place.size:
+            part.with_name(f"{part.name}.FAILED").unlink(missing_ok=True)
+            raise _debian_failure(str(file), place.size, output, part)
+
+
+def _apt_download(wanted: Iterable[tuple[str, Path, str]]) -> str:
+    """Have apt download URIs to paths, each checked against its SHA-256; returns what it said.
+
+    apt goes on with a part that is there. A file that did not come is not there, or shorter.
+    """
+    request = []
+    for uri, path, sha256 in wanted:
+        # Of a local archive's files apt would only make links.
+        request += [re.sub("^file:", "copy:", uri), str(path), f"SHA256:{sha256}"]
+    try:
+        done = subprocess.run(
+            [APT_HELPER, "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3",
+             "download-file", *request],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise HostError(
+            "apt is not installed",
+            where=APT_HELPER,
+            next_step="zport fetches from Debian with apt: run it on Debian or Ubuntu",
+        ) from error
+    return done.stdout + done.stderr
 
 
 def extract_member(archive: Path, name: str, part: Path) -> None:
@@ -132,10 +169,12 @@ def extract_member(archive: Path, name: str, part: Path) -> None:
         raise disk_error(error, part) from error
 
 
-def _place_of(source: IndexFile | UrlFile) -> str:
+def _place_of(source: Remote) -> str:
     if isinstance(source, UrlFile):
         return source.url
-    return f"pypi:{source.name}=={source.version} {source.filename}"
+    if isinstance(source, IndexFile):
+        return f"pypi:{source.name}=={source.version} {source.filename}"
+    return str(source)
 
 
 def download(url: str, part: Path, *, where: str) -> None:
@@ -219,17 +258,24 @@ def admit(part: Path, path: Path, sha256: str, *, where: str) -> None:
     part.replace(path)
 
 
-def _debian_failure(package: DebianPackage, output: str, path: Path) -> Exception:
+def _debian_failure(name: str, size: int, output: str, path: Path) -> ZportError:
     free = shutil.disk_usage(path.parent).free
-    if free < package.size:
+    if free < size:
         return HostError(
             f"disk full: {free >> 20} MB free",
             where=path.parent,
             next_step="free space on that disk, then run the same command again",
         )
+    if "Hash Sum mismatch" in output:
+        return ChecksumError(
+            "the archive has another file than the pinned one",
+            where=name,
+            next_step="the file was changed or cut short: fetch again, "
+            "and if it stays so do not use it",
+        )
     reasons = [line for line in output.splitlines() if line.startswith(("E:", "Err:"))]
     return FetchError(
         reasons[0] if reasons else "apt could not download it",
-        where=package.file,
+        where=name,
         next_step="check the network; if the archive has moved on, run again with --refresh",
     )

@@ -28,14 +28,18 @@ from zport.matrix.verdicts import decide
 from zport.models import Model, fetch_files, files_key, load_models, preparation
 from zport.origin import Policy, find_origin
 from zport.plan import AgentPlan, Planner
+from zport.plan_wheel import WheelPlan, plan_wheel
 from zport.progress import Progress
+from zport.provenance import provenance_path, write_provenance
 from zport.providers import Resolver
 from zport.pypi import Index
 from zport.recipes import Mode
 from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
 from zport.step import Step
+from zport.suites.plan import SuitePlan, plan_suite
 from zport.targets import REFERENCE, Target, host_target
+from zport.wheels import wheel_of, write_sbom
 from zport.workspace import Workspace, digest, read_json, sha256_file, write_json
 
 SPACE = 4_000_000_000
@@ -62,6 +66,8 @@ class Request:
     base: Policy = "auto"
     refresh: bool = False
     models: Sequence[str] = ()
+    recipes: Sequence[str] = ()
+    suites: Sequence[str] = ()
     distribution: Distribution = TRIXIE
 
 
@@ -121,6 +127,25 @@ class Job:
         ]
 
     @cached_property
+    def wheels(self) -> list[WheelPlan]:
+        """Every recipe that was asked for on every target."""
+        recipes = [self.planner.resolver.recipe(name) for name in self.request.recipes]
+        steps = [
+            plan_wheel(self.planner, one, target) for one in recipes for target in self.targets
+        ]
+        return [self.planner.wheels[step.name] for step in steps]
+
+    @cached_property
+    def suites(self) -> dict[str, list[SuitePlan]]:
+        """The suite of every recipe that was asked for, on every target."""
+        recipes = [self.planner.resolver.recipe(name) for name in self.request.suites]
+        return {
+            recipe.name: [plan_suite(self.planner, recipe, target) for target in self.targets]
+            for recipe in recipes
+            if recipe.suite
+        }
+
+    @cached_property
     def models(self) -> dict[str, tuple[Model, Step | None]]:
         """The models that some agent of the request can run, with the step that prepares each."""
         if not self.request.test:
@@ -136,7 +161,10 @@ class Job:
     def wanted(self) -> list[str]:
         """The steps whose results are asked for; the others are there for these."""
         prepared = [step.name for _, step in self.models.values() if step]
-        return [*(agent.step.name for agent in self.agents), *prepared]
+        agents = [agent.step.name for agent in self.agents]
+        wheels = [wheel.step.name for wheel in self.wheels]
+        suites = [suite.step.name for plans in self.suites.values() for suite in plans]
+        return [*agents, *wheels, *suites, *prepared]
 
     def missing(self) -> list[Step]:
         """The steps that have to be built."""
@@ -173,15 +201,30 @@ class Job:
         for target in {step.target for step in missing}:
             self.planner.origin.restore(request.engine, target)
         binfmt.register_emulators([target for target in self.targets if target != self.host])
-        builder = Builder(
-            request.workspace, request.engine, self.fetcher, self.progress, request.jobs
-        )
-        with self.progress.live():
-            builder.build(missing)
-        builder.adopt(self.planner.steps.values())
+        try:
+            with self.progress.live():
+                self.builder.build(missing)
+        finally:
+            self.adopt()
         write_bake(self.planner.steps, self.wanted, request.workspace, self.fetcher)
         for agent in self.agents:
             request.engine.tag(agent.step.image, self.name_of(agent))
+
+    @cached_property
+    def builder(self) -> Builder:
+        """What builds missing steps."""
+        request = self.request
+        return Builder(request.workspace, request.engine, self.fetcher, self.progress, request.jobs)
+
+    def adopt(self) -> None:
+        """Take what the engine has of the plan; write provenance and SBOM beside every wheel."""
+        self.builder.adopt(self.planner.steps.values())
+        for plan in self.planner.wheels.values():
+            wheel = wheel_of(plan.step, self.request.workspace)
+            if wheel and not provenance_path(wheel).exists():
+                needs = [self.planner.steps[name] for name in plan.step.needs]
+                write_sbom(wheel)
+                write_provenance(plan.step, plan.recipe, wheel, plan.mode, needs)
 
     def name_of(self, agent: AgentPlan) -> str:
         """The name that people use: ``zport/onnxruntime:1.21.0-<target>``."""

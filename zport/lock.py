@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -15,8 +16,18 @@ from zport.agents import Agent, agent_names, load_agents
 from zport.definitions import choose_by_name
 from zport.distribution import TRIXIE
 from zport.errors import DefinitionError, HostError
-from zport.recipes import load_recipe, recipe_names
+from zport.plan import TOOLCHAIN_LOCK
+from zport.recipes import (
+    BUILD_LOCK,
+    TEST_LOCK,
+    Recipe,
+    load_recipe,
+    load_recipes,
+    recipe_names,
+)
 from zport.workspace import write_whole
+
+TOOLCHAIN = "toolchain"
 
 
 def write_locks(names: Sequence[str]) -> list[Path]:
@@ -25,22 +36,42 @@ def write_locks(names: Sequence[str]) -> list[Path]:
     Raises :class:`HostError` without uv, :class:`DefinitionError` when nothing satisfies a
     requirement.
     """
-    known = [*agent_names(), *recipe_names()]
+    known = list(dict.fromkeys([*agent_names(), *recipe_names(), TOOLCHAIN]))
     chosen = [choose_by_name("agent or recipe", name, known) for name in names] or known
-    return [_write_lock(name) for name in chosen]
+    return [path for name in chosen for path in _write_locks(name)]
 
 
-def _write_lock(name: str) -> Path:
+def _write_locks(name: str) -> list[Path]:
+    paths = []
+    if name == TOOLCHAIN:
+        title = "What finishes wheels in every toolchain."
+        paths.append(_write_lock(TOOLCHAIN_LOCK, name, title, TRIXIE.toolchain_requirements))
     if name in agent_names():
         agent = load_agents(name)[0]
-        path, title = agent.lock, f"The pinned closure of {name}.toml's requirements."
-        requirements = _not_packaged(agent)
-    else:
+        title = f"The pinned closure of {name}.toml's requirements."
+        paths.append(_write_lock(agent.lock, name, title, _not_packaged(agent)))
+    if name in recipe_names():
         recipe = load_recipe(name)
-        path, title = recipe.folder / "build-requirements.lock", "What the build imports."
-        requirements = list(recipe.build.requires)
-    head = f"# {title} Written by: zport lock {name}\n"
-    return write_whole(path, head + resolve(requirements, str(path)))
+        paths += write_recipe_locks(recipe, recipe.folder)
+    return paths
+
+
+def write_recipe_locks(recipe: Recipe, folder: Path) -> list[Path]:
+    """Write a recipe's two locks into a folder; returns their paths. Raises as the above."""
+    itself = f"{recipe.name}=={recipe.version}"
+    build, test = "What the build imports.", "The wheel and what its tests import."
+    requires = recipe.build.requires, [itself, *recipe.test.requires]
+    return [
+        _write_lock(folder / BUILD_LOCK, recipe.name, build, requires[0], recipe),
+        _write_lock(folder / TEST_LOCK, recipe.name, test, requires[1], recipe),
+    ]
+
+
+def _write_lock(
+    path: Path, name: str, title: str, requirements: Sequence[str], recipe: Recipe | None = None
+) -> Path:
+    pins = resolve(requirements, str(path), recipe) if requirements else ""
+    return write_whole(path, f"# {title} Written by: zport lock {name}\n{pins}")
 
 
 def _not_packaged(agent: Agent) -> list[str]:
@@ -52,16 +83,26 @@ def _not_packaged(agent: Agent) -> list[str]:
     ]
 
 
-def resolve(requirements: Sequence[str], where: str) -> str:
-    """The closure of the requirements for all platforms, pinned, in pip's hash-checking format."""
+def resolve(requirements: Sequence[str], where: str, recipe: Recipe | None = None) -> str:
+    """The closure of the requirements for all platforms, pinned, in pip's hash-checking format.
+
+    What the project has a recipe for is pinned to the recipe's version; ``recipe`` is one that
+    stands in no folder yet.
+    """
     if importlib.util.find_spec("uv") is None:
         raise HostError("uv is not installed", where="zport lock", next_step="pip install uv")
-    done = subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal",
-         "--python-version", TRIXIE.python_version, "--no-python-downloads",
-         "--generate-hashes", "--no-header", "--no-annotate", "-"],
-        input="\n".join(requirements), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with NamedTemporaryFile("w", prefix="zport-constraints.", suffix=".txt") as constraints:
+        versions = {known.name: known.version for known in load_recipes()}
+        versions |= {recipe.name: recipe.version} if recipe else {}
+        constraints.write("".join(f"{name}=={version}\n" for name, version in versions.items()))
+        constraints.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal",
+             "--python-version", TRIXIE.python_version, "--no-python-downloads",
+             "--constraint", constraints.name, "--generate-hashes", "--no-header",
+             "--no-annotate", "-"],
+            input="\n".join(requirements), capture_output=True, text=True, check=False,
+        )  # fmt: skip
     if done.returncode != 0:
         said = " ".join(done.stderr.split())
         raise DefinitionError(said or "uv gave no reason", where=where)

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from zport import bundled
 from zport.agents import Agent
-from zport.debian import Archive, Closure
+from zport.debian import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
 from zport.errors import BlockedError
 from zport.origin import Origin, Root
+from zport.plan_wheel import WheelPlan, plan_wheel
 from zport.providers import Provided, Resolver, require_unblocked
-from zport.recipes import Mode, Recipe, load_recipe
+from zport.recipes import Mode
 from zport.render import TEMPLATES, render
+from zport.requirements import read_pins
 from zport.step import BootstrapRoot, ContextFile, Step, package_files, step_key, tree_files
 from zport.targets import Target
 from zport.workspace import PROJECT, digest
 
 REPOSITORY = "localhost/zport"
+TOOLCHAIN_LOCK = TEMPLATES / "toolchain" / "requirements.lock"
 
 
 @dataclass(frozen=True)
@@ -54,83 +59,43 @@ class Planner:
         self.origin = origin
         self.mode = mode
         self.steps: dict[str, Step] = {}
+        self.wheels: dict[str, WheelPlan] = {}
 
     def agent(self, agent: Agent, target: Target) -> AgentPlan:
         """An agent's image. Raises :class:`BlockedError` when a requirement has no provider."""
         provided = self.resolver.resolve(agent, target)
         require_unblocked(provided, agent, target)
         base = self.base(target)
-        wheels = [self.wheel(load_recipe(p.name), target) for p in provided if p.kind == "recipe"]
+        recipes = [self.resolver.recipe(p.name) for p in provided if p.kind == "recipe"]
+        wheels = [plan_wheel(self, recipe, target) for recipe in recipes]
         names = ["python3", *(p.package for p in provided if p.package)]
-        packages = self._installed_on_base(target, names)
+        packages = self.installed_on_base(target, names)
         files = [
             ContextFile(f"wheels/{p.file.filename}", p.file.sha256, p.file)
             for p in provided
             if p.file
         ]
         code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
-        step = self._step(
+        step = self.step(
             f"agent-{agent.name}-{target.name}",
             f"{agent.summary} for {target.oci}",
             "agent",
             target,
-            f"{REPOSITORY}/{agent.name}",
+            agent.name,
             target.name,
             [base, self.builder(self.host), *wheels],
             [*package_files(packages), *files, *code],
             images={"base": base.image},
             agent=agent,
             packages=names,
-            wheel_images=[{"stage": f"{w.name}", "reference": w.image} for w in wheels],
+            wheel_images=[
+                {"stage": w.name, "reference": w.image, "platform": target.oci} for w in wheels
+            ],
             site_packages=f"/usr/local/lib/python{self.distribution.python_version}/dist-packages",
         )
         versions = {p.name: p.version for p in packages.packages}
         named = [_with_version(p, versions) for p in provided]
         return AgentPlan(agent, target, tuple(named), step)
-
-    def wheel(self, recipe: Recipe, target: Target) -> Step:
-        """A recipe's wheel for a target, built and tested."""
-        mode = self._mode(recipe, target)
-        machine = target if mode == "emulated" else self.host
-        base, toolchain = self.base(target), self.toolchain(machine, target)
-        patches = recipe.patches(target)
-        context = [ContextFile(f"source/{recipe.source.filename}", recipe.source.sha256,
-                               recipe.source_file)]  # fmt: skip
-        context += self._build_requirements(recipe, machine)
-        context += [ContextFile.local(f"patches/{p.path.name}", p.path) for p in patches]
-        context += package_files(
-            self._installed_on_base(target, recipe.test.packages), "test-packages"
-        )
-        if recipe.test.script:
-            script = recipe.test.script
-            context.append(ContextFile.local(f"test/{script}", recipe.folder / script))
-        build_packages = self._build_packages(recipe, machine, target)
-        if build_packages:
-            context += package_files(
-                self._on_toolchain(machine, target, build_packages), "build-packages"
-            )
-        suffix = "" if mode in ("native", recipe.build.mode) else f"-{mode}"
-        return self._step(
-            f"wheel-{recipe.name}-{target.name}{suffix}",
-            f"{recipe.name} {recipe.version} for {target.oci}, {mode}",
-            "wheel",
-            target,
-            f"{REPOSITORY}/wheel-{recipe.name}",
-            f"{recipe.version}-{target.name}{suffix}",
-            [base, toolchain, self.builder(self.host)],
-            context,
-            images={"base": base.image, "toolchain": toolchain.image},
-            machine=machine,
-            mode=mode,
-            environment=dict(recipe.build.environment),
-            source=recipe.source.filename,
-            patched=bool(patches),
-            build_packages=build_packages,
-            test_packages=list(recipe.test.packages),
-            test_imports=list(recipe.test.imports),
-            test_script=recipe.test.script,
-            wheel_images=[],
-        )
 
     def toolchain(self, machine: Target, target: Target) -> Step:
         """Compilers on ``machine`` for ``target``."""
@@ -139,22 +104,42 @@ class Planner:
             return self.steps[name]
         builder = self.builder(machine)
         names = self._toolchain_names(machine, target)
-        closure = self._on_toolchain(machine, target, names, toolchain=False)
-        return self._step(
+        closure = self.on_toolchain(machine, target, names, toolchain=False)
+        return self.step(
             name,
             f"compilers on {machine.oci} for {target.oci}",
             "toolchain",
             machine,
-            f"{REPOSITORY}/toolchain",
+            "toolchain",
             target.name,
             [builder],
-            [*package_files(closure), *tree_files(TEMPLATES / "toolchain", "bin", "*", 0o755)],
+            [*package_files(closure), *self._toolchain_files(machine, target)],
             images={"machine": builder.image},
             machine=machine,
             compiles_for=target,
             foreign=[] if machine == target else [target.debian],
             packages=names,
         )
+
+    def _toolchain_files(self, machine: Target, target: Target) -> list[ContextFile]:
+        """The build's scripts, the Python packages they use, the files that tell of the target."""
+        folder = TEMPLATES / "toolchain"
+        values = {"machine": machine, "compiles_for": target, **self._common_values()}
+        files = [
+            ContextFile.text(f"share/{path.stem}", render(f"toolchain/{path.name}", values))
+            for path in sorted(folder.glob("*.j2"))
+        ]
+        files.append(ContextFile.local("share/bundled.py", Path(bundled.__file__)))
+        for path in sorted(folder.iterdir()):
+            if not path.suffix:
+                files.append(ContextFile.local(f"bin/{path.name}", path, 0o755))
+        for pin in read_pins(TOOLCHAIN_LOCK):
+            wheel = self.resolver.wheel(pin, machine)
+            if wheel.file is None:
+                raise BlockedError(wheel.reason or pin.text, where=TOOLCHAIN_LOCK)
+            place = f"requirements/{wheel.file.filename}"
+            files.append(ContextFile(place, wheel.file.sha256, wheel.file))
+        return files
 
     def base(self, target: Target) -> Step:
         """The Debian root that a target's images stand on: pulled, or made from packages."""
@@ -168,12 +153,12 @@ class Planner:
             *package_files(closure),
             ContextFile.text("sources.list", self.archive.sources()),
         ]  # fmt: skip
-        return self._step(
+        return self.step(
             name,
             f"Debian {self.distribution.suite} for {target.oci}",
             "base",
             target,
-            f"{REPOSITORY}/base",
+            "base",
             target.name,
             [] if pulled else [self.builder(self.host)],
             context,
@@ -205,12 +190,12 @@ class Planner:
                     BootstrapRoot(machine, self.distribution.suite, bare),
                 )
             )
-        return self._step(
+        return self.step(
             name,
             f"assembling tools on {machine.oci}",
             "builder",
             machine,
-            f"{REPOSITORY}/builder",
+            "builder",
             machine.name,
             needs,
             context,
@@ -224,19 +209,19 @@ class Planner:
         builder = self.builder(self.host)
         code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
         needed = [file for file in code if file.path.count("/") == 2]
-        return self._step(
+        return self.step(
             f"model-{name}",
             f"model file of {name}",
             "model",
             self.host,
-            f"{REPOSITORY}/model-{name}",
+            f"model-{name}",
             "any",
             [builder],
             [*context, *needed],
             **values,
         )
 
-    def _step(
+    def step(
         self,
         name: str,
         summary: str,
@@ -250,19 +235,16 @@ class Planner:
         **values: Any,
     ) -> Step:
         draft = Step(
-            name, summary, role, target, f"{role}.Dockerfile.j2", repository, tag,
+            name, summary, role, target, f"{role}.Dockerfile.j2", f"{REPOSITORY}/{repository}", tag,
             self._epoch(), tuple(dict.fromkeys(step.name for step in needs)),
         )  # fmt: skip
         builder = [step.image for step in needs if step.role == "builder"]
         known = {"builder": builder[0]} if builder else {}
         text = render(draft.template, {
             "step": draft,
-            "build": self.host,
             "target": target,
             "epoch": draft.epoch,
-            "suite": self.distribution.suite,
-            "python": self.distribution.python_version,
-            "glibc": self.distribution.glibc[1],
+            **self._common_values(),
             "images": known | (images or {}),
             **values,
         })  # fmt: skip
@@ -274,20 +256,16 @@ class Planner:
         self.steps[name] = step
         return step
 
+    def _common_values(self) -> dict[str, Any]:
+        return {
+            "build": self.host,
+            "suite": self.distribution.suite,
+            "python": self.distribution.python_version,
+            "glibc": self.distribution.glibc[1],
+        }
+
     def _epoch(self) -> int:
         return self._base_closure(self.host).date
-
-    def _mode(self, recipe: Recipe, target: Target) -> Mode:
-        if target == self.host:
-            return "native"
-        mode = self.mode or recipe.build.mode
-        if mode == "native":
-            raise BlockedError(
-                f"{recipe.name} builds only on {target.name} itself",
-                where=f"recipes/{recipe.name}/recipe.toml: build.mode",
-                next_step=f"run on {target.name}, or force --mode emulated",
-            )
-        return mode
 
     def _base_closure(self, target: Target) -> Closure:
         return self.archive.closure([target.debian], self.distribution.base_packages)
@@ -296,7 +274,7 @@ class Planner:
         root: Root | None = self.origin.root(target)
         return root.status if root else self._base_closure(target).installed()
 
-    def _installed_on_base(self, target: Target, names: Sequence[str]) -> Closure:
+    def installed_on_base(self, target: Target, names: Sequence[str]) -> Closure:
         return self.archive.closure([target.debian], names, self._base_status(target))
 
     def _builder_status(self, machine: Target) -> str:
@@ -305,17 +283,20 @@ class Planner:
         closure = self.archive.closure([machine.debian], names, base)
         return f"{base}\n{closure.installed()}"
 
+    def compilers(self, machine: Target, target: Target) -> list[DebianPackage]:
+        """The packages of a toolchain that have the target in their name: compilers, binutils."""
+        names = self._toolchain_names(machine, target)
+        closure = self.on_toolchain(machine, target, names, toolchain=False)
+        triplet = target.triplet.replace("_", "-")
+        return [package for package in closure.packages if triplet in package.name]
+
     def _toolchain_names(self, machine: Target, target: Target) -> list[str]:
         native = machine == target
         compiler = self.distribution.native_compiler if native else self.distribution.cross_compiler
         names = [*compiler, *self.distribution.toolchain_packages]
         return [name.format(debian=target.debian) for name in names]
 
-    def _build_packages(self, recipe: Recipe, machine: Target, target: Target) -> list[str]:
-        for_target = [f"{name}:{target.debian}" for name in recipe.build.target_packages]
-        return [*recipe.build.packages, *for_target]
-
-    def _on_toolchain(
+    def on_toolchain(
         self, machine: Target, target: Target, names: Sequence[str], *, toolchain: bool = True
     ) -> Closure:
         """Packages on top of the builder, or on top of the toolchain."""
@@ -325,21 +306,6 @@ class Planner:
             tools = self._toolchain_names(machine, target)
             status += "\n" + self.archive.closure(architectures, tools, status).installed()
         return self.archive.closure(architectures, names, status)
-
-    def _build_requirements(self, recipe: Recipe, machine: Target) -> list[ContextFile]:
-        files = []
-        for pin in recipe.build_requirements:
-            wheel = self.resolver.wheel(pin, machine)
-            if wheel.file is None:
-                raise BlockedError(
-                    wheel.reason or pin.text,
-                    where=f"recipes/{recipe.name}/build-requirements.lock",
-                    next_step="pin a version that has a wheel",
-                )
-            files.append(
-                ContextFile(f"requirements/{wheel.file.filename}", wheel.file.sha256, wheel.file)
-            )
-        return files
 
 
 def _with_version(provided: Provided, versions: dict[str, str]) -> Provided:

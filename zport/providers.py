@@ -1,13 +1,14 @@
 """The resolver: where each requirement of an agent comes from on a target.
 
-The order of preference is: the distribution where the agent's definition says so, our own recipe,
-a wheel from the package index (pure Python or of the target's platform), else blocked, with the
-reason. Building does what this decides, and reports print it; there is no second opinion.
+The order of preference is: the distribution where the agent's definition says so, a wheel from the
+package index (pure Python or of the target's platform) unless our recipe says that it replaces it,
+our own recipe, else blocked, with the reason. Building does what this decides, and reports print
+it; there is no second opinion.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from packaging.markers import Marker
@@ -18,7 +19,7 @@ from zport.agents import Agent
 from zport.distribution import Distribution
 from zport.errors import BlockedError, DefinitionError
 from zport.pypi import Index, IndexFile
-from zport.recipes import load_recipe, recipe_names
+from zport.recipes import Recipe, load_recipe, recipe_names
 from zport.requirements import Pin, read_pins
 from zport.targets import Target
 from zport.workspace import Workspace, digest, read_json, write_json
@@ -56,24 +57,42 @@ class Resolver:
         self.workspace = workspace
         self.index = index
         self.distribution = distribution
+        self._recipes: dict[str, Recipe] = {}
+        self._recipe_names = frozenset(recipe_names())
 
     def resolve(self, agent: Agent, target: Target) -> list[Provided]:
         """Every requirement of the agent's closure with its provider, sorted by name."""
-        pins = [pin for pin in read_pins(agent.lock) if _wanted(pin, target, self.distribution)]
+        pins = [pin for pin in read_pins(agent.lock) if self.applies(pin, target)]
         self._check_lock(agent, pins)
         packaged = [
             Provided(str(canonicalize_name(name)), "", "distribution", package=package)
             for name, package in agent.distribution.items()
         ]
-        resolved = packaged + [self._provide(pin, target) for pin in pins]
+        resolved = packaged + [self.provide(pin, target) for pin in pins]
         return sorted(resolved, key=lambda provided: provided.name)
 
-    def _provide(self, pin: Pin, target: Target) -> Provided:
-        if pin.name in recipe_names():
-            recipe = load_recipe(pin.name)
-            if recipe.version == pin.version:
+    def provide(self, pin: Pin, target: Target) -> Provided:
+        """Where one pin comes from: a published wheel, our recipe, or nowhere."""
+        recipe = self.recipe(pin.name) if pin.name in self._recipe_names else None
+        fits = recipe is not None and recipe.version == pin.version
+        if recipe and fits and recipe.replaces_published:
+            return Provided(pin.name, pin.version, "recipe")
+        published = self.wheel(pin, target)
+        if published.kind == "blocked" and recipe:
+            if fits:
                 return Provided(pin.name, pin.version, "recipe")
-        return self.wheel(pin, target)
+            return replace(published, reason=f"{published.reason} but of {recipe.version}")
+        return published
+
+    def recipe(self, name: str) -> Recipe:
+        """A package's recipe, read once."""
+        if name not in self._recipes:
+            self._recipes[name] = load_recipe(name)
+        return self._recipes[name]
+
+    def applies(self, pin: Pin, target: Target) -> bool:
+        """Whether the pin's marker holds on the target."""
+        return _wanted(pin, target, self.distribution)
 
     def wheel(self, pin: Pin, target: Target) -> Provided:
         """The published wheel for a pin, or ``blocked``."""

@@ -66,9 +66,20 @@ class Index:
         )
         return self._best(self._finder(python, only_binary=[":all:"]), name, version)
 
-    def sdist(self, name: str, version: str) -> IndexFile | None:
-        """The source distribution of that version, if there is one."""
-        return self._best(self._finder(no_binary=[":all:"]), name, version)
+    def sdist(self, name: str, version: str | None, distribution: Distribution) -> IndexFile | None:
+        """The source distribution of that version, or of the newest for the target's Python."""
+        from unearth import TargetPython
+
+        finder = self._finder(TargetPython(py_ver=distribution.python), no_binary=[":all:"])
+        if version is None:
+            newest = self._asked(lambda s, **_: finder.find_matches(s, None, False), name, "newest")
+            version = newest[0].version if newest else None
+        return self._best(finder, name, version) if version else None
+
+    def knows(self, name: str) -> bool:
+        """Whether the index has any file of that package."""
+        finder = self._finder(ignore_compatibility=True)
+        return bool(self._asked(finder.find_all_packages, name, "any"))
 
     def locate(self, file: IndexFile) -> str:
         """The URL of the file with that hash, whatever platform it is for.

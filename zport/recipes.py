@@ -3,80 +3,130 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from packaging.utils import canonicalize_name
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from zport.agents import RequirementText
 from zport.definitions import Definition, choose_by_name, load_definition
+from zport.errors import DefinitionError
 from zport.patches import Patch, read_patches
-from zport.pypi import IndexFile
 from zport.requirements import Pin, read_pins
+from zport.sources import Source
 from zport.targets import Target
 from zport.workspace import PROJECT
 
 RECIPES = PROJECT / "recipes"
 PATCHES = PROJECT / "patches"
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Mode = Literal["cross", "emulated", "native"]
-
-
-class PyPISource(Definition):
-    """The package's source distribution on the package index, pinned."""
-
-    kind: Literal["pypi"]
-    filename: str = Field(pattern=r"\.(tar\.gz|zip)$")
-    sha256: Sha256
+BUILD_LOCK = "build-requirements.lock"
+TEST_LOCK = "test-requirements.lock"
 
 
 class Build(Definition):
-    """What the build needs besides the toolchain."""
+    """What the build needs besides the toolchain.
+
+    ``requires`` are Python packages that run during the build, so they are taken for the machine
+    that compiles. ``links`` names those of them that are compiled against: recipes whose headers
+    and static libraries for the target take the place of the build machine's. ``packages`` are
+    Debian packages for the build machine, ``target_packages`` for the target. ``settings`` go to
+    the build backend (PEP 517), ``environment`` to every command.
+    """
 
     mode: Mode = "cross"
     requires: tuple[RequirementText, ...] = ()
+    links: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     target_packages: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default={})
+    settings: dict[str, str | tuple[str, ...]] = Field(default={})
+    folder: str = "."
 
 
 class Test(Definition):
-    """What proves the wheel on its target: a module to import, a script to run."""
+    """What proves the wheel on its target, in a root with nothing but what it asks for.
 
-    imports: tuple[str, ...] = Field(min_length=1)
+    ``imports`` are modules; where none is named, all top-level ones of the wheel. ``requires`` are
+    Python packages that the tests need besides the wheel's own requirements, ``packages`` Debian's.
+    """
+
+    imports: tuple[str, ...] = ()
     script: str | None = None
+    requires: tuple[RequirementText, ...] = ()
     packages: tuple[str, ...] = ("python3",)
 
 
+class Suite(Definition):
+    """Upstream's own tests, or the numeric part of them.
+
+    ``pytest`` are the arguments. ``files`` are paths of the source that the tests need; they lie
+    in the folder where pytest starts, without the rest of the source.
+    """
+
+    pytest: tuple[str, ...] = Field(min_length=1)
+    files: tuple[str, ...] = ()
+    seconds: int = Field(default=3600, gt=0)
+
+
 class Recipe(Definition):
-    """A recipe as ``recipes/<package>/recipe.toml`` defines it."""
+    """A recipe as ``recipes/<package>/recipe.toml`` defines it.
+
+    ``replaces_published`` says that the recipe's wheel is used even where the package index has
+    one for the target, such as when the published one is wrong. ``not_run`` is the reason why this
+    version has never been built and tested; without it, it has.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     version: str
     summary: str
-    source: PyPISource
+    replaces_published: bool = False
+    not_run: str | None = None
+    source: Source
     build: Build = Build()
-    test: Test
+    test: Test = Test()
+    suite: Suite | None = None
 
     @property
     def folder(self) -> Path:
         return RECIPES / self.name
 
     @property
-    def source_file(self) -> IndexFile:
-        """The source's coordinates."""
-        return IndexFile(self.name, self.version, self.source.filename, self.source.sha256)
-
-    @property
     def build_requirements(self) -> list[Pin]:
         """Python packages that the build imports, pinned."""
-        return read_pins(self.folder / "build-requirements.lock")
+        return _pins(self.folder / BUILD_LOCK, self.build.requires)
+
+    @property
+    def test_requirements(self) -> list[Pin]:
+        """What the wheel and its tests import at run time, pinned; without the wheel itself."""
+        pins = _pins(self.folder / TEST_LOCK, self.test.requires)
+        return [pin for pin in pins if pin.name != self.name]
+
+    @property
+    def pin(self) -> Pin:
+        """The package itself, with the hashes of its published files.
+
+        Raises :class:`DefinitionError` when the lock lacks it.
+        """
+        lock = self.folder / TEST_LOCK
+        own = [pin for pin in read_pins(lock) if pin.text == f"{self.name}=={self.version}"]
+        if not own:
+            raise DefinitionError(
+                f"lacks {self.name}=={self.version}",
+                where=lock,
+                next_step=f"zport lock {self.name}",
+            )
+        return own[0]
 
     def patches(self, target: Target) -> list[Patch]:
         """The patches that apply to this version on the target, in order."""
         every = read_patches(PATCHES / self.name)
         return [patch for patch in every if patch.applies(target, self.version)]
+
+
+def _pins(lock: Path, requires: tuple[str, ...]) -> list[Pin]:
+    return read_pins(lock) if requires or lock.exists() else []
 
 
 def recipe_names() -> list[str]:
@@ -86,5 +136,12 @@ def recipe_names() -> list[str]:
 
 def load_recipe(name: str) -> Recipe:
     """The recipe of a package."""
-    chosen = choose_by_name("recipe", str(canonicalize_name(name)), recipe_names())
+    chosen = str(canonicalize_name(name))
+    if not (RECIPES / chosen / "recipe.toml").exists():
+        choose_by_name("recipe", chosen, recipe_names())
     return load_definition(RECIPES / chosen / "recipe.toml", Recipe)
+
+
+def load_recipes() -> list[Recipe]:
+    """All recipes of the project, each read once, sorted by name."""
+    return [load_recipe(name) for name in recipe_names()]

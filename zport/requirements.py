@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 from zport.errors import DefinitionError
 
-HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})\b")
+HASH_OPTION = "--hash=sha256:"
+HASH = re.compile(r"[0-9a-f]{64}")
 REMARK = re.compile(r"(^|\s)#.*")
 
 
@@ -35,16 +36,27 @@ def read_pins(path: Path) -> list[Pin]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise DefinitionError(
-            "the lock is missing", where=path, next_step=f"zport lock {path.stem}"
+            "the lock is missing", where=path, next_step=f"zport lock {_locked(path)}"
         ) from error
-    joined = re.sub(r"\\\n\s*", " ", text)
-    lines = (REMARK.sub("", line).strip() for line in joined.splitlines())
+    lines = (_without_remark(line).strip() for line in text.replace("\\\n", " ").splitlines())
     return [_pin(line, path) for line in lines if line]
 
 
+def _without_remark(line: str) -> str:
+    return REMARK.sub("", line) if "#" in line else line
+
+
+def _locked(path: Path) -> str:
+    """What ``zport lock`` calls the owner of a lock: an agent's file, or a recipe's folder."""
+    return path.parent.name if path.stem.endswith("requirements") else path.stem
+
+
 def _pin(line: str, path: Path) -> Pin:
+    # Locks are long and read often: no regular expression goes over a whole line of hashes.
+    head, *options = line.split(HASH_OPTION)
+    hashes = frozenset(option.strip() for option in options)
     try:
-        requirement = Requirement(HASH.sub("", line).strip())
+        requirement = Requirement(head.strip())
     except InvalidRequirement as error:
         name = line.split(maxsplit=1)[0]
         raise DefinitionError(f"not a requirement: {name}", where=path) from error
@@ -53,12 +65,11 @@ def _pin(line: str, path: Path) -> Pin:
         for specifier in requirement.specifier
         if specifier.operator == "==" and not specifier.version.endswith(".*")
     ]
-    hashes = frozenset(HASH.findall(line))
-    if len(exact) != 1 or not hashes:
+    if len(exact) != 1 or not hashes or not all(map(HASH.fullmatch, hashes)):
         raise DefinitionError(
             f"{requirement.name} is not pinned by == and --hash=sha256:…",
             where=path,
-            next_step=f"write the lock again: zport lock {path.stem}",
+            next_step=f"write the lock again: zport lock {_locked(path)}",
         )
     marker = str(requirement.marker) if requirement.marker else None
     return Pin(str(canonicalize_name(requirement.name)), exact[0], hashes, marker)

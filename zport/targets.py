@@ -21,6 +21,9 @@ class Target:
 
     ``oci`` is the platform as OCI writes it, ``machine`` what ``uname -m`` and wheel tags say,
     ``debian`` dpkg's architecture, ``triplet`` GNU's, ``march`` the compiler's default baseline.
+    ``rust`` is the compiler's name for the platform, ``cpu_family`` Meson's for the processor, and
+    ``long_double`` NumPy's for the format of C's ``long double``: what a native build finds out by
+    running a program, a cross build has to be told.
     ``wheel_glibc_floor`` is the oldest glibc (minor of 2.x) for which manylinux defines the
     platform. ``run_here`` says whether images of this target have been built, run and compared:
     what has not been run is marked so in every table.
@@ -36,6 +39,9 @@ class Target:
     cpu_baseline: str
     wheel_glibc_floor: int
     elf_machine: str
+    rust: str
+    cpu_family: str
+    long_double: str
     run_here: bool = False
 
     @property
@@ -56,15 +62,20 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         Target("s390x", "linux/s390x", "s390x", "s390x", "s390x-linux-gnu", "big",
-               "qemu-s390x", "z196", 17, "EM_S390", run_here=True),
+               "qemu-s390x", "z196", 17, "EM_S390",
+               "s390x-unknown-linux-gnu", "s390x", "IEEE_QUAD_BE", run_here=True),
         Target("amd64", "linux/amd64", "x86_64", "amd64", "x86_64-linux-gnu", "little",
-               "qemu-x86_64", "x86-64", 5, "EM_X86_64", run_here=True),
+               "qemu-x86_64", "x86-64", 5, "EM_X86_64",
+               "x86_64-unknown-linux-gnu", "x86_64", "INTEL_EXTENDED_16_BYTES_LE", run_here=True),
         Target("arm64", "linux/arm64", "aarch64", "arm64", "aarch64-linux-gnu", "little",
-               "qemu-aarch64", "armv8-a", 17, "EM_AARCH64"),
+               "qemu-aarch64", "armv8-a", 17, "EM_AARCH64",
+               "aarch64-unknown-linux-gnu", "aarch64", "IEEE_QUAD_LE"),
         Target("ppc64le", "linux/ppc64le", "ppc64le", "ppc64el", "powerpc64le-linux-gnu", "little",
-               "qemu-ppc64le", "power8", 17, "EM_PPC64"),
+               "qemu-ppc64le", "power8", 17, "EM_PPC64",
+               "powerpc64le-unknown-linux-gnu", "ppc64", "IBM_DOUBLE_DOUBLE_LE"),
         Target("riscv64", "linux/riscv64", "riscv64", "riscv64", "riscv64-linux-gnu", "little",
-               "qemu-riscv64", "rv64gc", 31, "EM_RISCV"),
+               "qemu-riscv64", "rv64gc", 31, "EM_RISCV",
+               "riscv64gc-unknown-linux-gnu", "riscv64", "IEEE_QUAD_LE"),
     )
 }  # fmt: skip
 

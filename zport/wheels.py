@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -12,9 +13,16 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from zport.engines import Engine
 from zport.errors import BuildError
+from zport.fetch import Fetcher
+from zport.plan_wheel import TEST_WHEELS, WheelPlan
+from zport.pypi import IndexFile
+from zport.sbom import SBOM_NAME
 from zport.step import Step
 from zport.targets import Target
-from zport.workspace import Workspace, part_folder
+from zport.workspace import Workspace, part_folder, write_whole
+
+BUILD_PLACES = (b"/build/source", b"/build/requirements", b"/build/wheel")
+"""Folders of a build that have no place in what comes out of it."""
 
 
 def take_wheel(step: Step, engine: Engine, workspace: Workspace) -> Path:
@@ -32,8 +40,33 @@ def take_wheel(step: Step, engine: Engine, workspace: Workspace) -> Path:
     return wheels[0]
 
 
+def wheel_of(step: Step, workspace: Workspace) -> Path | None:
+    """The wheel of a step in the build folder, if it was built."""
+    return next((workspace.wheels / step.key).glob("*.whl"), None)
+
+
+def lay_published(plans: Iterable[WheelPlan], fetcher: Fetcher, folder: Path) -> list[Path]:
+    """The published wheels that these wheels and their tests import, by name in a folder."""
+    context = [file for plan in plans for file in plan.step.context]
+    sources = {file.source for file in context if file.path.startswith(f"{TEST_WHEELS}/")}
+    for file in (source for source in sources if isinstance(source, IndexFile)):
+        (folder / file.filename).hardlink_to(fetcher.file(file))
+    return sorted(folder.iterdir())
+
+
+def write_sbom(wheel: Path) -> Path | None:
+    """Lay the SBOM that is inside a wheel beside it, where an index can link it."""
+    with zipfile.ZipFile(wheel) as archive:
+        inside = [name for name in archive.namelist() if name.endswith(f"/sboms/{SBOM_NAME}")]
+        path = wheel.with_name(f"{wheel.name}.cdx.json")
+        return write_whole(path, archive.read(inside[0])) if inside else None
+
+
 def check_wheel(path: Path, target: Target) -> None:
-    """Raise :class:`BuildError` unless the tag and every ELF file in the wheel are the target's."""
+    """Raise :class:`BuildError` unless the tag and every ELF file in the wheel are the target's.
+
+    No file may hold a path of the build.
+    """
     try:
         _check_wheel(path, target)
     except (InvalidWheelFilename, zipfile.BadZipFile) as error:
@@ -47,7 +80,19 @@ def _check_wheel(path: Path, target: Target) -> None:
         raise BuildError(f"tagged {wrong[0]}, not for {target.machine}", where=path.name)
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
-            _check_elf(archive.read(name), f"{path.name}: {name}", target)
+            content, where = archive.read(name), f"{path.name}: {name}"
+            _check_elf(content, where, target)
+            _check_paths(content, where)
+
+
+def _check_paths(content: bytes, where: str) -> None:
+    for place in BUILD_PLACES:
+        if place in content:
+            raise BuildError(
+                f"holds the build's own path {place.decode()}",
+                where=where,
+                next_step="it would not be the same elsewhere: mend the recipe or patch the source",
+            )
 
 
 def _check_elf(content: bytes, where: str, target: Target) -> None:

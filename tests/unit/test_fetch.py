@@ -13,8 +13,9 @@ import pytest
 from loopback import cut, refuse, send, whole
 
 from zport import fetch
+from zport.debian import DebianPackage
 from zport.errors import ChecksumError, FetchError, HostError
-from zport.fetch import ATTEMPTS, Fetcher, Member, UrlFile, download
+from zport.fetch import APT_HELPER, ATTEMPTS, Fetcher, Member, UrlFile, download
 from zport.pypi import Index
 
 CONTENT = bytes(range(256)) * 5000
@@ -82,6 +83,16 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, served, fetc
     part.write_bytes(CONTENT)
     assert fetcher.file(served).read_bytes() == CONTENT
     assert [wanted for _, wanted in server.asked] == [f"bytes={len(CONTENT)}-", None]
+
+
+def test_a_part_of_another_file_is_not_taken_for_this_one(served, fetcher):
+    part = fetcher.cached(SHA256).with_name(f"{SHA256}.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 1000)
+    with pytest.raises(ChecksumError):
+        fetcher.file(served)
+    assert left_in(fetcher.workspace.cache) == []
+    assert fetcher.file(served).read_bytes() == CONTENT
 
 
 def test_a_server_that_compresses_what_it_can_is_told_not_to(server, served, fetcher):
@@ -205,6 +216,33 @@ def test_a_cache_that_is_a_file_is_the_hosts_fault(served, fetcher):
     fetcher.workspace.cache.touch()
     with pytest.raises(HostError, match="cannot write"):
         fetcher.file(served)
+
+
+def package_at(path: Path, sha256: str = SHA256) -> DebianPackage:
+    return DebianPackage("leaf", "1.0", "all", sha256, len(CONTENT), f"file:{path}", "")
+
+
+@pytest.mark.skipif(not Path(APT_HELPER).exists(), reason=f"needs {APT_HELPER}")
+def test_packages_of_a_local_archive_are_copied_and_not_linked(tmp_path, fetcher):
+    (tmp_path / "leaf.deb").write_bytes(CONTENT)
+    fetcher.debian([package_at(tmp_path / "leaf.deb")])
+    (tmp_path / "leaf.deb").unlink()
+    assert fetcher.cached(SHA256).read_bytes() == CONTENT
+    assert not fetcher.cached(SHA256).is_symlink()
+
+
+@pytest.mark.skipif(not Path(APT_HELPER).exists(), reason=f"needs {APT_HELPER}")
+def test_a_package_that_is_another_one_is_refused(tmp_path, fetcher):
+    (tmp_path / "leaf.deb").write_bytes(CONTENT)
+    with pytest.raises(ChecksumError, match=r"leaf_1\.0_all\.deb"):
+        fetcher.debian([package_at(tmp_path / "leaf.deb", "1" * 64)])
+    assert left_in(fetcher.workspace.cache) == []
+
+
+def test_a_host_without_apt_is_told(tmp_path, fetcher, monkeypatch):
+    monkeypatch.setattr(fetch, "APT_HELPER", "/nonexistent/apt-helper")
+    with pytest.raises(HostError, match="apt is not installed"):
+        fetcher.debian([package_at(tmp_path / "leaf.deb")])
 
 
 def zip_of(content: bytes) -> bytes:

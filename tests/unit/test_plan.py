@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from zport import agents, plan, recipes, render
+from zport import plan_wheel as plan_wheel_module
 from zport.agents import load_agents
 from zport.debian import Closure, DebianPackage
 from zport.distribution import TRIXIE
 from zport.errors import BlockedError
 from zport.origin import Origin, Root
 from zport.plan import Planner
+from zport.plan_wheel import plan_wheel
 from zport.providers import Provided
 from zport.pypi import IndexFile
 from zport.recipes import load_recipe
@@ -69,6 +71,15 @@ class Providers:
             for one in provided
         ]
 
+    def recipe(self, name):
+        return load_recipe(name)
+
+    def applies(self, pin, target):
+        return True
+
+    def provide(self, pin, target):
+        return self.wheel(pin, target)
+
     def wheel(self, pin, target):
         if pin.name in self.blocked:
             return Provided(pin.name, pin.version, "blocked", reason=f"no wheel of {pin.text}")
@@ -92,6 +103,8 @@ def project(tmp_path, fixtures, monkeypatch):
     monkeypatch.setattr(recipes, "RECIPES", folder / "recipes")
     monkeypatch.setattr(recipes, "PATCHES", folder / "patches")
     monkeypatch.setattr(plan, "PROJECT", folder)
+    monkeypatch.setattr(plan_wheel_module, "PROJECT", folder)
+    monkeypatch.setattr(plan, "TOOLCHAIN_LOCK", folder / "dockerfiles/toolchain/requirements.lock")
     for module in (plan, render):
         monkeypatch.setattr(module, "TEMPLATES", folder / "dockerfiles")
     render._environment.cache_clear()
@@ -254,14 +267,14 @@ def test_everything_that_a_dockerfile_takes_from_its_context_is_there(project):
 
 def test_a_recipe_without_a_script_takes_none(project):
     change(project / "recipes/leaf/recipe.toml", 'script = "test_leaf.py"\n', "")
-    step = planner().wheel(load_recipe("leaf"), S390X)
+    step = plan_wheel(planner(), load_recipe("leaf"), S390X)
     assert "test_leaf" not in step.dockerfile
     assert not re.search(r"^COPY test/", step.dockerfile, re.MULTILINE)
 
 
 def test_cross_compilation_happens_on_the_host(project):
     planned = planner()
-    step = planned.wheel(load_recipe("leaf"), S390X)
+    step = plan_wheel(planned, load_recipe("leaf"), S390X)
     toolchain = planned.steps["toolchain-s390x"]
     assert toolchain.target == HOST
     assert f"FROM --platform={HOST.oci} {toolchain.image} AS build" in step.dockerfile
@@ -270,26 +283,28 @@ def test_cross_compilation_happens_on_the_host(project):
 
 def test_emulation_puts_the_compiler_on_the_target(project):
     planned = planner(mode="emulated")
-    step = planned.wheel(load_recipe("leaf"), S390X)
+    step = plan_wheel(planned, load_recipe("leaf"), S390X)
     toolchain = planned.steps["toolchain-s390x-emulated"]
     assert toolchain.target == S390X
     assert f"FROM --platform={S390X.oci} {toolchain.image} AS build" in step.dockerfile
     assert step.name == "wheel-leaf-s390x-emulated"
-    assert step.image != planner().wheel(load_recipe("leaf"), S390X).image
+    assert step.image != plan_wheel(planner(), load_recipe("leaf"), S390X).image
 
 
 def test_a_wheel_for_the_host_is_native_in_any_mode(project):
-    wheels = [planner(mode=mode).wheel(load_recipe("leaf"), HOST) for mode in (None, "emulated")]
+    wheels = [
+        plan_wheel(planner(mode=mode), load_recipe("leaf"), HOST) for mode in (None, "emulated")
+    ]
     assert wheels[0].key == wheels[1].key
     assert wheels[0].summary.endswith("native")
 
 
 def test_a_recipe_that_must_be_native_is_blocked_elsewhere(project):
     change(project / "recipes/leaf/recipe.toml", "[build]", '[build]\nmode = "native"')
-    assert planner().wheel(load_recipe("leaf"), HOST)
+    assert plan_wheel(planner(), load_recipe("leaf"), HOST)
     with pytest.raises(BlockedError, match="leaf builds only on s390x"):
-        planner().wheel(load_recipe("leaf"), S390X)
-    assert planner(mode="emulated").wheel(load_recipe("leaf"), S390X)
+        plan_wheel(planner(), load_recipe("leaf"), S390X)
+    assert plan_wheel(planner(mode="emulated"), load_recipe("leaf"), S390X)
 
 
 def test_a_requirement_without_a_provider_blocks_the_agent(project):
@@ -300,7 +315,7 @@ def test_a_requirement_without_a_provider_blocks_the_agent(project):
 
 def test_a_build_requirement_without_a_wheel_blocks_the_recipe(project):
     with pytest.raises(BlockedError, match=r"setuptools==80\.0") as caught:
-        planner(blocked=["setuptools"]).wheel(load_recipe("leaf"), S390X)
+        plan_wheel(planner(blocked=["setuptools"]), load_recipe("leaf"), S390X)
     assert "recipes/leaf/build-requirements.lock" in str(caught.value)
 
 

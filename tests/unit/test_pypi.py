@@ -84,10 +84,10 @@ def test_no_wheel_is_no_error(index, name, version):
 
 
 def test_the_source_is_found_beside_wheels(index):
-    found = index.sdist("leaf", "1.2")
+    found = index.sdist("leaf", "1.2", TRIXIE)
     assert found == IndexFile("leaf", "1.2", "leaf-1.2.tar.gz", sha256("leaf-1.2.tar.gz"))
     assert not found.is_wheel
-    assert index.sdist("pure-thing", "3.0") is None
+    assert index.sdist("pure-thing", "3.0", TRIXIE) is None
 
 
 def test_a_file_without_a_hash_is_refused(index):
@@ -126,7 +126,7 @@ def test_the_environment_goes_before_pips_configuration_files(index, tmp_path, m
     path = tmp_path / "pip.conf"
     path.write_text("[global]\nindex-url = http://127.0.0.1:9/simple\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(path))
-    assert index.sdist("leaf", "1.2")
+    assert index.sdist("leaf", "1.2", TRIXIE)
 
 
 def test_more_indexes_and_folders_are_read_from_pips_configuration(

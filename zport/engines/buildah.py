@@ -17,7 +17,7 @@ from zport.targets import Target
 
 ISOLATION = ("--isolation", "chroot")
 """Needs no cgroups and no user namespaces, so it works in most containers."""
-CONFINED = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--")
+CONFINED = ("unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", "--")
 """chroot isolation shares network and processes with its caller, so the caller gets no network, and
 processes of its own that all end with it."""
 LAYERS = ("--layers", "--no-cache", "--force-rm")

@@ -12,6 +12,9 @@ from zport.errors import BuildError, EngineError, HostError, PatchError, ZportEr
 from zport.workspace import make_folder
 
 MARKED = re.compile(r"zport-error: (?P<message>.+)")
+TELLING = re.compile(r"(?i)\berror\b|\bE: ")
+WRAPPED = re.compile(r"Error: building at STEP|subprocess exited|ERROR: failed to (build|solve)")
+"""What an engine says of a command that has told its own reason before."""
 NO_SPACE = "no space left on device"
 DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 """A build that lost its zport must not go on: util-linux's setpriv has the kernel end it."""
@@ -56,7 +59,7 @@ def build_failure(log: Path, what: str) -> ZportError:
         return HostError(
             "the disk is full", where=what, next_step="free space, then run it again", log=log
         )
-    telling = [line.strip() for line in lines if re.search(r"(?i)\berror\b|\bE: ", line)]
+    telling = [line.strip() for line in lines if TELLING.search(line) and not WRAPPED.match(line)]
     reason = marked[-1] if marked else (telling or lines or ["no output"])[-1].strip()
     return BuildError(
         reason, where=what, next_step="read the log; the next run starts at this step", log=log

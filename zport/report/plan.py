@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zport import __version__
-from zport.build import last_build, why_build
+from zport.build import last_seconds, why_build
 from zport.matrix.run import runner_of
 from zport.plan import AgentPlan
 from zport.providers import PROVIDER_WORDS
@@ -73,8 +73,8 @@ def _steps(job: Job, missing: Sequence[Step]) -> str:
     lines = []
     for step in job.planner.steps.values():
         if step in missing:
-            known = last_build(job.request.workspace, step)
-            took = f", took {known['seconds']:.0f} s the last time" if known else ""
+            known = last_seconds(job.request.workspace, step)
+            took = f", took {known:.0f} s the last time" if known else ""
             state = f"build: {why_build(job.request.workspace, step)}{took}"
         else:
             state = "up to date"

@@ -1,0 +1,47 @@
+"""The command line: one module a group of commands, each a plain function."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from zport import __version__
+from zport.cli import models, recipes, wheels
+from zport.cli.build import build
+from zport.cli.suites import suite
+from zport.errors import ZportError
+
+app = typer.Typer(
+    name="zport",
+    help="Container images for IBM Z that are proven to give the right numbers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+factory = (wheels.wheel, suite, wheels.index, wheels.graph, wheels.lock, wheels.patches)
+for command in (build, *factory):
+    app.command()(command)
+app.add_typer(models.app, name="models")
+app.add_typer(recipes.app, name="recipe")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"zport {__version__}")
+
+
+def main() -> None:
+    """Run the command line: errors become one message and their own exit status."""
+    try:
+        app(standalone_mode=True)
+    except ZportError as error:
+        Console(stderr=True, highlight=False).print(f"error: {error}", style="red", soft_wrap=True,
+                                                    markup=False)  # fmt: skip
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

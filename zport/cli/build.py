@@ -1,0 +1,83 @@
+"""``zport build``: images, and the proof of their numbers."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from zport.cli.options import (
+    AgentNames,
+    Arch,
+    BaseOrigin,
+    BuildFolder,
+    EngineName,
+    ForcedMode,
+    Jobs,
+    PlanOnly,
+    Refresh,
+    Verbose,
+    make_request,
+)
+from zport.job import Job, default_jobs, verdict_failure
+from zport.report.plan import print_head, print_plan
+from zport.targets import DEFAULT
+from zport.workspace import PROJECT
+
+
+def build(
+    arch: Arch = DEFAULT.name,
+    agent: AgentNames = "onnxruntime",
+    engine: EngineName = "auto",
+    plan: PlanOnly = False,
+    test: Annotated[
+        bool, typer.Option("--test/--no-test", help="Run the models and compare their numbers.")
+    ] = True,
+    model: Annotated[
+        str | None, typer.Option(metavar="LIST", help="Models to run, comma-separated.")
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="REGISTRY/NAMESPACE", help="Push the images there.")
+    ] = None,
+    mode: ForcedMode = None,
+    base: BaseOrigin = "auto",
+    refresh: Refresh = False,
+    jobs: Jobs = None,
+    build_folder: BuildFolder = PROJECT / "build",
+    verbose: Verbose = False,
+) -> None:
+    """Build agent images, run every model in them and compare every number.
+
+    Exit status: 0 all is built and all cells pass; 11 some cell does not; any other failure has
+    its own status and says what to do next.
+    """
+    started = time.monotonic()
+    request = make_request(
+        arch, agent, engine, build_folder,
+        test=test, mode=mode, base=base, refresh=refresh, jobs=jobs or default_jobs(),
+        models=model.split(",") if model else [],
+    )  # fmt: skip
+    job = Job(request)
+    finished = None if plan else job.finished()
+    if finished and not push:
+        took = time.monotonic() - started
+        names = ", ".join(f"{a.agent.name} agent {a.target.name}" for a in job.agents)
+        request.console.print(f"nothing to do: {names} up to date ({took:.1f} s)", soft_wrap=True)
+        request.console.print(f"{finished['summary']} · results {finished['results']}",
+                              soft_wrap=True)  # fmt: skip
+        if not finished["passed"]:
+            raise verdict_failure(finished["summary"], finished["results"])
+        return
+    print_head(job)
+    print_plan(job, verbose=verbose or plan)
+    if plan:
+        return
+    job.build()
+    for one in job.agents:
+        size = request.engine.facts(one.step.image).size_phrase
+        request.console.print(f"image     {job.name_of(one)}  {size}")
+    if test:
+        job.report(job.run_matrix())
+    if push:
+        job.push(push)
