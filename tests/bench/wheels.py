@@ -37,6 +37,7 @@ from zport.engines.buildah import Buildah
 from zport.engines.process import ask
 from zport.job import Job, Request
 from zport.plan import Planner
+from zport.plan_wheel import plan_wheel
 from zport.recipes import Mode, Recipe, load_recipe
 from zport.step import Step
 from zport.targets import Target, find_target
@@ -82,7 +83,7 @@ class Bench:
             plain.host, plain.distribution, plain.archive, plain.resolver, plain.origin,
             None if mode == "native" else mode,
         )  # fmt: skip
-        step = planner.wheel(recipe, plain.host if mode == "native" else self.target)
+        step = plan_wheel(planner, recipe, plain.host if mode == "native" else self.target)
         request = self.job.request
         missing = missing_steps(planner.steps, step.needs, self.engine.images())
         Builder(

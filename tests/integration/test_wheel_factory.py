@@ -1,0 +1,119 @@
+"""The wheel factory for real: cross-built, tested under emulation, installed from the index."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pip
+import pytest
+
+from tests.integration.conftest import IBM_Z, ROOT, MainJob
+from zport.engines import Mount
+from zport.engines.buildah import Buildah
+from zport.wheels import check_wheel
+
+PACKAGES = ("markupsafe", "lz4", "kiwisolver")
+"""By setuptools in C, with the target's library bundled and tested with psutil's wheel, in C++."""
+INSTALL = ("python3", "-m", "pip", "install", "--disable-pip-version-check", "--no-cache-dir",
+           "--only-binary=:all:", "--target", "/tmp/installed")  # fmt: skip
+OVER_HTTP = """
+import fcntl, socket, struct, subprocess, sys, threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+# A container without a network has a loopback device that is down.
+with socket.socket() as any_socket:
+    up = struct.pack("16sh14x", b"lo", 1)
+    fcntl.ioctl(any_socket, 0x8914, up)
+server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory="/index"))
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.exit(subprocess.call([*sys.argv[1:], f"--index-url=http://127.0.0.1:{server.server_port}/simple"]))
+"""
+
+
+def zport(*arguments: str) -> str:
+    done = subprocess.run(
+        [ROOT / ".venv" / "bin" / "zport", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=2400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(main_job: MainJob) -> dict[str, Path]:
+    """The packages' wheels, by package."""
+    zport("wheel", *PACKAGES, "--arch", IBM_Z.name, "--engine", "buildah")
+    found = {}
+    for path in main_job.workspace.wheels.glob(f"*/*_{IBM_Z.machine}.whl"):
+        found[path.name.split("-")[0]] = path
+    return found
+
+
+@pytest.fixture(scope="module")
+def index(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All wheels that are built here, and what they require."""
+    folder = tmp_path_factory.mktemp("wheels") / "index"
+    zport("index", str(folder), "--complete", "--engine", "buildah")
+    return folder
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_wheel_is_for_any_recent_machine_of_the_target(
+    wheels: dict[str, Path], package: str
+) -> None:
+    wheel = wheels[package]
+    assert re.search(rf"-manylinux_2_\d+_{IBM_Z.machine}\.whl$", wheel.name)
+    check_wheel(wheel, IBM_Z)
+
+
+def test_a_wheel_says_what_it_was_made_of(wheels: dict[str, Path]) -> None:
+    """The library that lz4's wheel bundles has its licence and its line in the SBOM."""
+    wheel = wheels["lz4"]
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        sbom = json.loads(archive.read(next(n for n in names if n.endswith("zport.cdx.json"))))
+    bundled = [name for name in names if ".libs/" in name and not name.endswith("/")]
+    assert len(bundled) == 1
+    component = next(one for one in sbom["components"] if one["bom-ref"] == f"bundled:{bundled[0]}")
+    assert component["purl"].startswith("pkg:deb/debian/liblz4-1@")
+    assert any(name.endswith("/licenses/liblz4-1/copyright") for name in names)
+    provenance = json.loads(wheel.with_name(f"{wheel.name}.provenance.json").read_text())
+    assert provenance["subject"][0]["name"] == wheel.name
+
+
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_pip_on_the_target_installs_all_from_the_index(
+    index: Path, main_job: MainJob, tmp_path: Path, way: str
+) -> None:
+    """In a clean container for IBM Z; without a network, so from nowhere else."""
+    projects = sorted(path.name for path in (index / "simple").iterdir() if path.is_dir())
+    assert {*PACKAGES, "psutil", "pytest"} <= {*projects}
+    (tmp_path / "over-http").write_text(OVER_HTTP)
+    (tmp_path / "results").mkdir()
+    command = [*INSTALL, *projects]
+    if way == "http":
+        command = ["python3", "/test/over-http", *command]
+    else:
+        command += ["--index-url", "file:///index/simple"]
+    log = tmp_path / "log.txt"
+    image = next(i for i in Buildah().images() if "/suite-markupsafe:" in i and IBM_Z.name in i)
+    mounts = [
+        Mount(index, "/index"), Mount(tmp_path, "/test"),
+        Mount(Path(pip.__file__).parent, "/usr/lib/python3/dist-packages/pip"),
+    ]  # fmt: skip
+    status = Buildah().run(image, IBM_Z, command, mounts, log, seconds=1200)
+    assert status == 0, log.read_text()[-3000:]
+    assert "Successfully installed" in log.read_text()
+
+
+def test_upstreams_own_tests_say_the_same_as_on_the_reference() -> None:
+    said = zport("suite", "markupsafe", "--engine", "buildah")
+    counted = re.findall(r"markupsafe \S+ +\S+ +(\d+) +(\d+)", said)
+    assert len(counted) == 2
+    assert all(int(passed) > 20 and failed == "0" for passed, failed in counted)
+    assert "0 outcomes differ" in said
