@@ -37,6 +37,7 @@ class HostTool(NamedTuple):
 
 HOST_TOOLS = (
     HostTool("buildah", "buildah", "buildah", "builds images without a daemon"),
+    HostTool("ip", "iproute2", "buildah", "gives containers without a network their loopback"),
     HostTool("mmdebstrap", "mmdebstrap", "bootstrap", "makes the base image from packages"),
     HostTool(
         "/usr/share/keyrings/debian-archive-keyring.gpg",

@@ -174,8 +174,8 @@ def test_a_missing_lock_is_an_error(checkout):
 def test_no_install_prints_the_command_and_makes_nothing(checkout):
     status, said = checkout.run("--no-install", "--engine", "buildah", PATH="/nowhere")
     assert status == 4
-    assert "error: the host lacks buildah, mmdebstrap" in said
-    assert "apt-get install --yes --no-install-recommends buildah mmdebstrap" in said
+    assert "error: the host lacks buildah, iproute2, mmdebstrap" in said
+    assert "apt-get install --yes --no-install-recommends buildah iproute2 mmdebstrap" in said
     assert not (checkout.root / ".venv").exists()
 
 

@@ -23,7 +23,7 @@ def test_an_engine_asks_only_for_what_it_uses():
     assert packages("docker", bootstrap=False, emulate=False) == []
     assert packages("docker", bootstrap=False, emulate=True) == ["qemu-user-static"]
     assert "mmdebstrap" in packages("docker", bootstrap=True, emulate=False)
-    assert packages("buildah", bootstrap=False, emulate=False) == ["buildah"]
+    assert packages("buildah", bootstrap=False, emulate=False) == ["buildah", "iproute2"]
 
 
 def test_missing_packages_are_those_whose_command_or_file_is_not_there(tmp_path, monkeypatch):

@@ -17,9 +17,12 @@ from zport.targets import Target
 
 ISOLATION = ("--isolation", "chroot")
 """Needs no cgroups and no user namespaces, so it works in most containers."""
-CONFINED = ("unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", "--")
-"""chroot isolation shares network and processes with its caller, so the caller gets no network, and
-processes of its own that all end with it."""
+CONFINED = (
+    "unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", "--",
+    "sh", "-c", 'ip link set lo up && exec "$@"', "confined",
+)  # fmt: skip
+"""chroot isolation shares network and processes with its caller, so the caller gets no network but
+loopback, and processes of its own that all end with it, with a /proc that shows them."""
 LAYERS = ("--layers", "--no-cache", "--force-rm")
 """Buildah's cache takes a RUN for the same whatever its bind mounts hold: it would give the new
 wheel's test the old wheel. Whether a whole step is built already, its key decides. Only when forced
