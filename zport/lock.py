@@ -58,9 +58,10 @@ def _write_locks(name: str) -> list[Path]:
 
 def write_recipe_locks(recipe: Recipe, folder: Path) -> list[Path]:
     """Write a recipe's two locks into a folder; returns their paths. Raises as the above."""
-    itself = f"{recipe.name}=={recipe.version}"
+    # A source from elsewhere may be of a package that the index does not know.
+    itself = [f"{recipe.name}=={recipe.version}"] if recipe.source.kind == "pypi" else []
     build, test = "What the build imports.", "The wheel and what its tests import."
-    requires = recipe.build.requires, [itself, *recipe.test.requires]
+    requires = recipe.build.requires, [*itself, *recipe.test.requires]
     return [
         _write_lock(folder / BUILD_LOCK, recipe.name, build, requires[0], recipe),
         _write_lock(folder / TEST_LOCK, recipe.name, test, requires[1], recipe),

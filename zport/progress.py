@@ -17,17 +17,35 @@ from rich.text import Text
 from zport.step import Step
 from zport.workspace import Workspace
 
+TAIL = 2000
+"""So many bytes of a log are read to find its last line."""
+
 
 @dataclass
 class _Running:
     text: str
     expected: float | None
+    log: Path
     started: float = field(default_factory=time.monotonic)
 
-    def line(self) -> RenderableType:
+    def lines(self) -> RenderableType:
+        """What runs and for how long, and below it what its log says last."""
         elapsed = time.monotonic() - self.started
         told = f" of about {self.expected:.0f}" if self.expected else ""
-        return Spinner("dots", Text(f" {self.text}  {elapsed:.0f}{told} s", style="dim"))
+        head = Spinner("dots", Text(f" {self.text}  {elapsed:.0f}{told} s", style="dim"))
+        phase = Text(f"    {last_line(self.log)}", style="dim", no_wrap=True, overflow="ellipsis")
+        return Group(head, phase) if phase.plain.strip() else head
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that has something in it; nothing where there is no log yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 class Progress:
@@ -67,7 +85,7 @@ class Progress:
     @contextmanager
     def work(self, name: str, label: str, expected: float | None = None) -> Iterator[None]:
         """Any piece of work: a line with its time when it ends, well or not."""
-        running = _Running(label, expected)
+        running = _Running(label, expected, self.log(name))
         with self._guard:
             self._running[name] = running
         mark, style = "failed", "red"
@@ -85,4 +103,4 @@ class Progress:
 
     def _render(self) -> RenderableType:
         with self._guard:
-            return Group(*(running.line() for running in self._running.values()))
+            return Group(*(running.lines() for running in self._running.values()))

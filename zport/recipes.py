@@ -10,7 +10,6 @@ from pydantic import Field
 
 from zport.agents import RequirementText
 from zport.definitions import Definition, choose_by_name, load_definition
-from zport.errors import DefinitionError
 from zport.patches import Patch, read_patches
 from zport.requirements import Pin, read_pins
 from zport.sources import Source
@@ -49,7 +48,8 @@ class Test(Definition):
     """What proves the wheel on its target, in a root with nothing but what it asks for.
 
     ``imports`` are modules; where none is named, all top-level ones of the wheel. ``requires`` are
-    Python packages that the tests need besides the wheel's own requirements, ``packages`` Debian's.
+    Python packages that the tests need besides the wheel's own requirements (which have to be named
+    too where the source is not the package index's), ``packages`` Debian's.
     """
 
     imports: tuple[str, ...] = ()
@@ -105,19 +105,10 @@ class Recipe(Definition):
 
     @property
     def pin(self) -> Pin:
-        """The package itself, with the hashes of its published files.
-
-        Raises :class:`DefinitionError` when the lock lacks it.
-        """
-        lock = self.folder / TEST_LOCK
-        own = [pin for pin in read_pins(lock) if pin.text == f"{self.name}=={self.version}"]
-        if not own:
-            raise DefinitionError(
-                f"lacks {self.name}=={self.version}",
-                where=lock,
-                next_step=f"zport lock {self.name}",
-            )
-        return own[0]
+        """The package itself, with the hashes of its published files if it is a published one."""
+        itself = Pin(self.name, self.version, frozenset())
+        pins = _pins(self.folder / TEST_LOCK, self.test.requires)
+        return next((pin for pin in pins if pin.text == itself.text), itself)
 
     def patches(self, target: Target) -> list[Patch]:
         """The patches that apply to this version on the target, in order."""
