@@ -12,7 +12,7 @@ from zport.debian import DebianPackage
 from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
 from zport.fetch import Fetcher, Member, Remote
-from zport.step import BootstrapRoot, ContextFile, Step
+from zport.step import BootstrapRoot, ContextFile, Derived, Step
 from zport.workspace import Workspace, make_folder, part_file, part_folder
 
 
@@ -44,8 +44,8 @@ def write_context(step: Step, workspace: Workspace, fetcher: Fetcher, log: Path)
 
 def _place(file: ContextFile, path: Path, fetcher: Fetcher) -> None:
     """Link a fetched file, copy one of the checkout (its permissions may change), write a text."""
-    if isinstance(file.source, str):
-        path.write_text(file.source)
+    if isinstance(file.source, str | Derived):
+        path.write_text(file.source if isinstance(file.source, str) else file.source.make())
         path.chmod(file.mode)
     elif isinstance(file.source, Path):
         shutil.copyfile(file.source, path)

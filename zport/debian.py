@@ -107,7 +107,7 @@ class Archive:
         self.architectures = sorted(set(architectures))
         self.refresh = refresh
         self._fresh: set[str] = set()
-        self._answers: dict[str, Closure] = {}
+        self._answers: dict[tuple[tuple[str, ...], tuple[str, ...], str], Closure] = {}
         self._left_out: tuple[str, ...] | None = None
 
     def closure(
@@ -119,20 +119,21 @@ class Archive:
         Raises :class:`BlockedError` when a name cannot be installed and :class:`FetchError` when
         the archive does not answer.
         """
-        request = {
-            "suite": self.distribution.suite,
-            "together": self.architectures,
-            "architectures": list(architectures),
-            "names": list(names),
-            "installed": digest(installed),
-        }
-        lock = self.workspace.locks / "debian" / f"{digest(request)[:16]}.json"
-        if lock.name not in self._answers:
+        question = (tuple(architectures), tuple(names), installed)
+        if question not in self._answers:
+            request = {
+                "suite": self.distribution.suite,
+                "together": self.architectures,
+                "architectures": list(architectures),
+                "names": list(names),
+                "installed": digest(installed),
+            }
+            lock = self.workspace.locks / "debian" / f"{digest(request)[:16]}.json"
             known = self._known(lock)
-            self._answers[lock.name] = (
+            self._answers[question] = (
                 _load(known) if known else self._resolve(request, lock, installed)
             )
-        return self._answers[lock.name]
+        return self._answers[question]
 
     def _resolve(self, request: dict[str, Any], lock: Path, installed: str) -> Closure:
         architectures, names = request["architectures"], request["names"]

@@ -60,6 +60,7 @@ class Planner:
         self.mode = mode
         self.steps: dict[str, Step] = {}
         self.wheels: dict[str, WheelPlan] = {}
+        self._toolchain_statuses: dict[tuple[Target, Target], str] = {}
 
     def agent(self, agent: Agent, target: Target) -> AgentPlan:
         """An agent's image. Raises :class:`BlockedError` when a requirement has no provider."""
@@ -104,7 +105,7 @@ class Planner:
             return self.steps[name]
         builder = self.builder(machine)
         names = self._toolchain_names(machine, target)
-        closure = self.on_toolchain(machine, target, names, toolchain=False)
+        closure = self._toolchain_closure(machine, target)
         return self.step(
             name,
             f"compilers on {machine.oci} for {target.oci}",
@@ -283,10 +284,17 @@ class Planner:
         closure = self.archive.closure([machine.debian], names, base)
         return f"{base}\n{closure.installed()}"
 
+    def _toolchain_status(self, machine: Target, target: Target) -> str:
+        """What a toolchain has installed; every wheel asks for it."""
+        if (machine, target) not in self._toolchain_statuses:
+            status = self._builder_status(machine)
+            tools = self._toolchain_closure(machine, target).installed()
+            self._toolchain_statuses[machine, target] = f"{status}\n{tools}"
+        return self._toolchain_statuses[machine, target]
+
     def compilers(self, machine: Target, target: Target) -> list[DebianPackage]:
         """The packages of a toolchain that have the target in their name: compilers, binutils."""
-        names = self._toolchain_names(machine, target)
-        closure = self.on_toolchain(machine, target, names, toolchain=False)
+        closure = self._toolchain_closure(machine, target)
         triplet = target.triplet.replace("_", "-")
         return [package for package in closure.packages if triplet in package.name]
 
@@ -296,16 +304,18 @@ class Planner:
         names = [*compiler, *self.distribution.toolchain_packages]
         return [name.format(debian=target.debian) for name in names]
 
-    def on_toolchain(
-        self, machine: Target, target: Target, names: Sequence[str], *, toolchain: bool = True
-    ) -> Closure:
-        """Packages on top of the builder, or on top of the toolchain."""
-        architectures = list(dict.fromkeys([machine.debian, target.debian]))
-        status = self._builder_status(machine)
-        if toolchain:
-            tools = self._toolchain_names(machine, target)
-            status += "\n" + self.archive.closure(architectures, tools, status).installed()
-        return self.archive.closure(architectures, names, status)
+    def _toolchain_closure(self, machine: Target, target: Target) -> Closure:
+        names = self._toolchain_names(machine, target)
+        return self.archive.closure(_both(machine, target), names, self._builder_status(machine))
+
+    def on_toolchain(self, machine: Target, target: Target, names: Sequence[str]) -> Closure:
+        """Packages on top of a toolchain."""
+        status = self._toolchain_status(machine, target)
+        return self.archive.closure(_both(machine, target), names, status)
+
+
+def _both(machine: Target, target: Target) -> list[str]:
+    return list(dict.fromkeys([machine.debian, target.debian]))
 
 
 def _with_version(provided: Provided, versions: dict[str, str]) -> Provided:

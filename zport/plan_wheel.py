@@ -16,7 +16,7 @@ from zport.errors import BlockedError, DefinitionError
 from zport.pypi import IndexFile
 from zport.recipes import BUILD_LOCK, TEST_LOCK, Mode, Recipe
 from zport.requirements import Pin
-from zport.sbom import wheel_sbom
+from zport.sbom import sbom_file
 from zport.sources import coordinates
 from zport.step import ContextFile, Step, package_files, tree_files
 from zport.targets import Target
@@ -99,9 +99,7 @@ def plan_wheel(planner: Planner, recipe: Recipe, target: Target) -> Step:
         *build.files, *links.files, *test.files,
         *(package_files(packages, "build-packages") if packages else []),
         *package_files(test_packages, "test-packages"),
-        ContextFile.text("recipe/sbom.cdx.json", wheel_sbom(
-            recipe, patches, target, machine, tools, build.requirements, base.epoch
-        )),
+        sbom_file(recipe, patches, target, machine, tools, build.requirements, base.epoch),
         *tree_files(PROJECT / "dockerfiles" / "wheel", "bin", "*", 0o755),
         *test_script(recipe),
     ]  # fmt: skip

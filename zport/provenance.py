@@ -19,7 +19,7 @@ from zport.fetch import Member, UrlFile
 from zport.purl import file_purl, package_purl, source_uri
 from zport.pypi import IndexFile
 from zport.recipes import Mode, Recipe
-from zport.step import ContextFile, Step
+from zport.step import ContextFile, Derived, Step
 from zport.workspace import sha256_file, write_json
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -83,10 +83,15 @@ def write_provenance(
 
 
 def _dependencies(step: Step, recipe: Recipe) -> list[dict[str, Any]]:
-    """The step's inputs by their path in the context; those of the checkout have no URI."""
+    """The step's inputs by their path in the context; those of the checkout have no URI.
+
+    What is derived from the others says nothing new.
+    """
     dockerfile = hashlib.sha256(step.dockerfile.encode()).hexdigest()
     found = [{"name": "Dockerfile", "digest": {"sha256": dockerfile}}]
     for file in step.context:
+        if isinstance(file.source, Derived):
+            continue
         uri = source_uri(recipe) if file.sha256 == recipe.source.sha256 else _uri(file.source)
         found.append(_descriptor(file, uri))
     return sorted(found, key=lambda dependency: str(dependency["name"]))

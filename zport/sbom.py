@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -50,6 +51,7 @@ from zport.patches import Patch
 from zport.purl import file_purl, package_purl, recipe_purl, source_purl, source_uri
 from zport.pypi import IndexFile
 from zport.recipes import Recipe
+from zport.step import ContextFile, Derived
 from zport.targets import Target
 from zport.workspace import digest, sha256_file
 
@@ -93,6 +95,26 @@ def wheel_sbom(
     content: dict[str, Any] = json.loads(text)
     content["serialNumber"] = uuid5(NAMESPACE_URL, f"urn:zport:sbom:{digest(content)}").urn
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def sbom_file(
+    recipe: Recipe,
+    patches: Sequence[Patch],
+    target: Target,
+    compiled_on: Target,
+    packages: Sequence[DebianPackage],
+    requirements: Sequence[IndexFile],
+    epoch: int,
+) -> ContextFile:
+    """The same as a file of the build's context, written when the build is."""
+    made_of = [
+        __version__, recipe_digest(recipe), target.name, compiled_on.name, epoch,
+        [sha256_file(patch.path) for patch in patches],
+        [package.sha256 for package in packages],
+        [[file.name, file.version, file.sha256] for file in requirements],
+    ]  # fmt: skip
+    make = partial(wheel_sbom, recipe, patches, target, compiled_on, packages, requirements, epoch)
+    return ContextFile(f"recipe/{SBOM_NAME}", digest(made_of), Derived(make))
 
 
 def recipe_digest(recipe: Recipe) -> str:

@@ -10,6 +10,7 @@ key is complete: same key, same thing, nothing to do.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,16 @@ class ContextFile:
     def text(cls, path: str, content: str) -> ContextFile:
         """A file that is made here."""
         return cls(path, hashlib.sha256(content.encode()).hexdigest(), content)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The text of a context's file that says nothing new, written when the context is.
+
+    ``make`` makes it of other inputs of the step; the file's ``sha256`` is a hash of those.
+    """
+
+    make: Callable[[], str]
 
 
 def step_key(dockerfile: str, context: list[ContextFile]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -21,6 +22,7 @@ from zport.step import Step
 from zport.targets import Target
 from zport.workspace import Workspace, part_folder, write_whole
 
+DF_TEXTREL = 0x4
 BUILD_PLACES = (b"/build/source", b"/build/requirements", b"/build/wheel")
 """Folders of a build that have no place in what comes out of it."""
 
@@ -101,6 +103,8 @@ def _check_elf(content: bytes, where: str, target: Target) -> None:
     try:
         elf = ELFFile(io.BytesIO(content))
         machine, order = elf["e_machine"], "little" if elf.little_endian else "big"
+        dynamic = elf.get_section_by_name(".dynamic")
+        textrel = isinstance(dynamic, DynamicSection) and _has_text_relocations(dynamic)
     except ELFError as error:
         raise BuildError(f"a broken ELF file: {error}", where=where) from error
     if machine != target.elf_machine or order != target.byte_order:
@@ -109,3 +113,14 @@ def _check_elf(content: bytes, where: str, target: Target) -> None:
             where=where,
             next_step="the build took the build machine's compiler: check the recipe",
         )
+    if textrel:
+        raise BuildError(
+            "has text relocations: code that is not position-independent was linked in",
+            where=where,
+            next_step="link that library as a shared one, or compile it with -fPIC",
+        )
+
+
+def _has_text_relocations(dynamic: DynamicSection) -> bool:
+    flags = sum(tag.entry.d_val for tag in dynamic.iter_tags("DT_FLAGS"))
+    return bool(flags & DF_TEXTREL) or any(True for _ in dynamic.iter_tags("DT_TEXTREL"))
