@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
+from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -103,8 +103,8 @@ def _check_elf(content: bytes, where: str, target: Target) -> None:
     try:
         elf = ELFFile(io.BytesIO(content))
         machine, order = elf["e_machine"], "little" if elf.little_endian else "big"
-        dynamic = elf.get_section_by_name(".dynamic")
-        textrel = isinstance(dynamic, DynamicSection) and _has_text_relocations(dynamic)
+        dynamic = [one for one in elf.iter_segments() if isinstance(one, DynamicSegment)]
+        textrel = any(map(_has_text_relocations, dynamic))
     except ELFError as error:
         raise BuildError(f"a broken ELF file: {error}", where=where) from error
     if machine != target.elf_machine or order != target.byte_order:
@@ -121,6 +121,6 @@ def _check_elf(content: bytes, where: str, target: Target) -> None:
         )
 
 
-def _has_text_relocations(dynamic: DynamicSection) -> bool:
+def _has_text_relocations(dynamic: DynamicSegment) -> bool:
     flags = sum(tag.entry.d_val for tag in dynamic.iter_tags("DT_FLAGS"))
     return bool(flags & DF_TEXTREL) or any(True for _ in dynamic.iter_tags("DT_TEXTREL"))

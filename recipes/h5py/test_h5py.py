@@ -62,6 +62,34 @@ class Files(unittest.TestCase):
             assert file["r"]["b"].tolist() == [2.5, 4.5]
             assert file["t"].asstr()[:].tolist() == ["größer", "λ"]
 
+    def test_bitfields(self) -> None:
+        """The library has no conversion of its own between them and integers."""
+        for width in (1, 2, 4, 8):
+            numbers = [0, 1, 0x81, (1 << (8 * width)) - 2]
+            for order, of_numpy in (("LE", "<"), ("BE", ">")):
+                kind = h5py.Datatype(getattr(h5py.h5t, f"STD_B{8 * width}{order}"))
+                for given in "<>":
+                    with h5py.File(self.path, "w") as file:
+                        data = file.create_dataset("x", (4,), kind)
+                        data[:] = np.array(numbers, dtype=f"{given}u{width}")
+                        assert data[:].tolist() == numbers, (width, order, given)
+                        assert data.astype(f"{given}u{width}")[:].tolist() == numbers
+                        file.flush()
+                        offset = data.id.get_offset()
+                    with open(self.path, "rb") as raw:  # noqa: PTH123
+                        raw.seek(offset)
+                        stored = np.array(numbers, dtype=f"{of_numpy}u{width}").tobytes()
+                        assert raw.read(4 * width) == stored, (width, order, given)
+
+    def test_booleans_in_bitfields(self) -> None:
+        for order in ("LE", "BE"):
+            kind = h5py.Datatype(getattr(h5py.h5t, f"STD_B8{order}"))
+            with h5py.File(self.path, "w") as file:
+                data = file.create_dataset("x", (3,), kind)
+                data[:] = np.array([True, False, True])
+                assert data[:].tolist() == [1, 0, 1], order
+                assert data.astype(bool)[:].tolist() == [True, False, True], order
+
     def test_filters(self) -> None:
         array = np.arange(20000, dtype="<i4").reshape(200, 100)
         with h5py.File(self.path, "w") as file:

@@ -22,6 +22,23 @@ def elf(machine: int, order: str) -> bytes:
     )
 
 
+def elf_with_dynamic(*entries: tuple[int, int]) -> bytes:
+    """A big-endian s390 shared object with these dynamic entries, and nothing else."""
+    string_table = (5, 0)
+    dynamic = b"".join(struct.pack(">QQ", *one) for one in (string_table, *entries, (0, 0)))
+    header = bytearray(elf(22, "big"))
+    header[32:40] = struct.pack(">Q", 64)
+    header[56:58] = struct.pack(">H", 2)
+    start, size = 64 + 2 * 56, len(dynamic)
+    load = struct.pack(">IIQQQQQQ", 1, 5, 0, 0, 0, start + size, start + size, 8)
+    return (
+        bytes(header)
+        + load
+        + struct.pack(">IIQQQQQQ", 2, 6, start, start, start, size, size, 8)
+        + dynamic
+    )
+
+
 @pytest.fixture
 def wheel(tmp_path):
     def make(tag, **files):
@@ -63,6 +80,23 @@ def test_an_elf_file_that_is_not_the_targets_is_told(wheel, tag, content, told):
     with pytest.raises(BuildError, match=told) as caught:
         check_wheel(wheel(tag, good=elf(22, "big"), bad=content), S390X)
     assert "leaf/bad" in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", [(22, 0), (30, 4), (30, 0x14)], ids=["tag", "flag", "flags"])
+def test_text_relocations_are_told(wheel, entry):
+    with pytest.raises(BuildError, match="text relocations"):
+        check_wheel(wheel("cp313-cp313-linux_s390x", module=elf_with_dynamic(entry)), S390X)
+
+
+def test_static_tls_alone_is_no_text_relocation(wheel):
+    check_wheel(wheel("cp313-cp313-linux_s390x", module=elf_with_dynamic((30, 0x10))), S390X)
+
+
+@pytest.mark.parametrize("place", [b"/build/source", b"/build/requirements"])
+def test_a_path_of_the_build_is_told(wheel, place):
+    with pytest.raises(BuildError, match=f"own path {place.decode()}") as caught:
+        check_wheel(wheel("py3-none-any", config=b"x = " + place + b"/x"), S390X)
+    assert "leaf/config" in str(caught.value)
 
 
 @pytest.mark.parametrize(

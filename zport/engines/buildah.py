@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +31,10 @@ LAYERS = ("--layers", "--no-cache", "--force-rm")
 wheel's test the old wheel. Whether a whole step is built already, its key decides. Only when forced
 does it remove the containers of stages that are nothing but a FROM."""
 TIME_LIMIT = ("timeout", "--kill-after=10")
+BUILDING = Path("/run/zport-buildah.lock")
+"""Held shared by every running build of this machine."""
+COMMITTED = re.compile(r"^--> ([0-9a-f]{10,})$", re.MULTILINE)
+"""How Buildah tells of an image that it committed on the way."""
 LISTINGS = 5
 """How often the images are asked for before it counts as failed."""
 
@@ -36,6 +43,9 @@ class Buildah:
     """The Buildah engine."""
 
     name = "buildah"
+
+    def __init__(self) -> None:
+        self._stages: set[str] = set()
 
     def check(self) -> None:
         if not shutil.which("buildah"):
@@ -49,13 +59,35 @@ class Buildah:
         return {name for image in listed for name in image.get("names") or []}
 
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
-        status = run_logged(
-            [*CONFINED, "buildah", "build", *ISOLATION, *LAYERS, "--pull-never",
-             "--timestamp", str(epoch), "--platform", target.oci, "--tag", image, str(context)],
-            log,
-        )  # fmt: skip
+        with BUILDING.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            status = run_logged(
+                [*CONFINED, "buildah", "build", *ISOLATION, *LAYERS, "--pull-never", "--timestamp",
+                 str(epoch), "--platform", target.oci, "--tag", image, str(context)],
+                log,
+            )  # fmt: skip
+        self._stages.update(COMMITTED.findall(log.read_text(errors="replace")))
+        self._remove_stages()
         if status != 0:
             raise build_failure(log, context.name)
+
+    def _remove_stages(self) -> None:
+        """Remove what finished builds committed for their stages and layers, if none is running.
+
+        Two builds may have a stage in common, so while any zport builds nothing is removed.
+        """
+        with BUILDING.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            listed = json.loads(_list_images() or "[]") or []
+            unnamed = [image["id"] for image in listed if not image.get("names")]
+            stages = [one for one in unnamed if one.startswith(tuple(self._stages))]
+            if stages:
+                # What a container or a named image stands on is refused, and stays.
+                subprocess.run(["buildah", "rmi", *stages], capture_output=True, check=False)
+            self._stages.clear()
 
     def run(
         self,
