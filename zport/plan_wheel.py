@@ -71,12 +71,13 @@ class Supply:
         ]
 
 
-def plan_wheel(planner: Planner, recipe: Recipe, target: Target) -> Step:
+def plan_wheel(planner: Planner, recipe: Recipe, target: Target, *, needed: bool = False) -> Step:
     """The step of a recipe's wheel for a target, built and tested.
 
+    A mode that the user forces holds for what was asked for, not for what is ``needed`` by that.
     Raises :class:`BlockedError` when a requirement has no provider or the mode cannot be served.
     """
-    mode = build_mode(planner, recipe, target)
+    mode = build_mode(planner.host, recipe, target, None if needed else planner.mode)
     suffix = "" if mode in ("native", recipe.build.mode) else f"-{mode}"
     name = f"wheel-{recipe.name}-{target.name}{suffix}"
     if name in planner.wheels:
@@ -135,11 +136,11 @@ def plan_wheel(planner: Planner, recipe: Recipe, target: Target) -> Step:
     return step
 
 
-def build_mode(planner: Planner, recipe: Recipe, target: Target) -> Mode:
+def build_mode(host: Target, recipe: Recipe, target: Target, forced: Mode | None) -> Mode:
     """How the recipe is built for the target on this host."""
-    if target == planner.host:
+    if target == host:
         return "native"
-    mode = planner.mode or recipe.build.mode
+    mode = forced or recipe.build.mode
     if mode == "native":
         raise BlockedError(
             f"{recipe.name} builds only on {target.name} itself",
@@ -200,7 +201,8 @@ def supply(
             continue
         provided = planner.resolver.provide(pin, target)
         if provided.kind == "recipe":
-            steps.append(plan_wheel(planner, planner.resolver.recipe(pin.name), target))
+            needed = planner.resolver.recipe(pin.name)
+            steps.append(plan_wheel(planner, needed, target, needed=True))
             built.append(IndexFile(pin.name, pin.version, "", ""))
         elif provided.file is not None:
             path = Path(folder) / provided.file.filename

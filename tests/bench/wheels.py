@@ -43,6 +43,8 @@ from zport.step import Step
 from zport.targets import Target, find_target
 from zport.workspace import Workspace
 
+RECIPES = ("mlcommons-loadgen", "pillow", "shapely", "onnx")
+"""C++ and C by setuptools, by Meson, by CMake."""
 MODES: tuple[Mode, ...] = ("cross", "emulated", "native")
 COMPILER_CACHE = "    --mount=type=cache,target=/ccache \\\n"
 """Without this line of the Dockerfile the compiler's cache is a new folder of the container."""
@@ -149,7 +151,7 @@ def main(
     """Compile each recipe in each mode and print the times and their ratios."""
     console = Console(stderr=as_json)
     bench = Bench(find_target(arch), Workspace(build_folder.resolve()), console)
-    recipes = [load_recipe(name) for name in recipe or ["mlcommons-loadgen"]]
+    recipes = [load_recipe(name) for name in recipe or RECIPES]
     # All toolchains first, so that nothing but a compiler runs while one is timed.
     steps = [(one, mode, bench.prepare(one, mode)) for one in recipes for mode in MODES]
     measured = [bench.compile(*step) for step in steps]
