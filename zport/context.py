@@ -13,7 +13,7 @@ from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
 from zport.fetch import Fetcher, Member, Remote
 from zport.step import BootstrapRoot, ContextFile, Derived, Step
-from zport.workspace import Workspace, make_folder, part_file, part_folder
+from zport.workspace import Workspace, make_folder, part_file, part_folder, sha256_file
 
 
 def fetch_sources(step: Step, fetcher: Fetcher) -> None:
@@ -50,6 +50,12 @@ def _place(file: ContextFile, path: Path, fetcher: Fetcher) -> None:
     elif isinstance(file.source, Path):
         shutil.copyfile(file.source, path)
         path.chmod(file.mode)
+        if sha256_file(path) != file.sha256:
+            raise BuildError(
+                "the file changed after the build was planned",
+                where=file.source,
+                next_step="run the same command again",
+            )
     else:
         os.link(fetcher.cached(file.sha256), path)
 

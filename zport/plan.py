@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zport import bundled
+from zport import bundled, wheel_check
 from zport.agents import Agent
 from zport.debian import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
@@ -130,7 +130,9 @@ class Planner:
             ContextFile.text(f"share/{path.stem}", render(f"toolchain/{path.name}", values))
             for path in sorted(folder.glob("*.j2"))
         ]
-        files.append(ContextFile.local("share/bundled.py", Path(bundled.__file__)))
+        for module in (bundled, wheel_check):
+            path = Path(str(module.__file__))
+            files.append(ContextFile.local(f"share/{path.name}", path))
         for path in sorted(folder.iterdir()):
             if not path.suffix:
                 files.append(ContextFile.local(f"bin/{path.name}", path, 0o755))

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from zport.engines import Engine
 from zport.errors import BuildError
@@ -20,11 +14,8 @@ from zport.pypi import IndexFile
 from zport.sbom import SBOM_NAME
 from zport.step import Step
 from zport.targets import Target
+from zport.wheel_check import Expected, problems
 from zport.workspace import Workspace, part_folder, write_whole
-
-DF_TEXTREL = 0x4
-BUILD_PLACES = (b"/build/source", b"/build/requirements", b"/build/wheel")
-"""Folders of a build that have no place in what comes out of it."""
 
 
 def take_wheel(step: Step, engine: Engine, workspace: Workspace) -> Path:
@@ -65,62 +56,7 @@ def write_sbom(wheel: Path) -> Path | None:
 
 
 def check_wheel(path: Path, target: Target) -> None:
-    """Raise :class:`BuildError` unless the tag and every ELF file in the wheel are the target's.
-
-    No file may hold a path of the build.
-    """
-    try:
-        _check_wheel(path, target)
-    except (InvalidWheelFilename, zipfile.BadZipFile) as error:
-        raise BuildError(f"not a wheel: {error}", where=path.name) from error
-
-
-def _check_wheel(path: Path, target: Target) -> None:
-    platforms = {tag.platform for tag in parse_wheel_filename(path.name)[3]}
-    wrong = [p for p in platforms if p != "any" and not p.endswith(f"_{target.machine}")]
-    if wrong:
-        raise BuildError(f"tagged {wrong[0]}, not for {target.machine}", where=path.name)
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            content, where = archive.read(name), f"{path.name}: {name}"
-            _check_elf(content, where, target)
-            _check_paths(content, where)
-
-
-def _check_paths(content: bytes, where: str) -> None:
-    for place in BUILD_PLACES:
-        if place in content:
-            raise BuildError(
-                f"holds the build's own path {place.decode()}",
-                where=where,
-                next_step="it would not be the same elsewhere: mend the recipe or patch the source",
-            )
-
-
-def _check_elf(content: bytes, where: str, target: Target) -> None:
-    if not content.startswith(b"\x7fELF"):
-        return
-    try:
-        elf = ELFFile(io.BytesIO(content))
-        machine, order = elf["e_machine"], "little" if elf.little_endian else "big"
-        dynamic = [one for one in elf.iter_segments() if isinstance(one, DynamicSegment)]
-        textrel = any(map(_has_text_relocations, dynamic))
-    except ELFError as error:
-        raise BuildError(f"a broken ELF file: {error}", where=where) from error
-    if machine != target.elf_machine or order != target.byte_order:
-        raise BuildError(
-            f"compiled for {machine} ({order}-endian), not for {target.name}",
-            where=where,
-            next_step="the build took the build machine's compiler: check the recipe",
-        )
-    if textrel:
-        raise BuildError(
-            "has text relocations: code that is not position-independent was linked in",
-            where=where,
-            next_step="link that library as a shared one, or compile it with -fPIC",
-        )
-
-
-def _has_text_relocations(dynamic: DynamicSegment) -> bool:
-    flags = sum(tag.entry.d_val for tag in dynamic.iter_tags("DT_FLAGS"))
-    return bool(flags & DF_TEXTREL) or any(True for _ in dynamic.iter_tags("DT_TEXTREL"))
+    """Raise :class:`BuildError` for the first thing wrong: tag, ELF files, paths of the build."""
+    expected = Expected(target.machine, target.elf_machine, target.byte_order)
+    for problem in problems(path, expected):
+        raise BuildError(problem.message, where=problem.where, next_step=problem.next_step)
