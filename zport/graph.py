@@ -134,15 +134,18 @@ def order(graph: Graph, *, tests: bool = True) -> list[str]:
 
 
 def _cycle(graph: Graph, ring: list[str]) -> DefinitionError:
-    members = ring[:-1]
-    first = members.index(min(members))
-    members = members[first:] + members[:first]
-    for_tests = [
-        name for name, need in pairwise([*members, members[0]]) if need in graph.test[name]
-    ]
+    for_tests = [name for name, need in pairwise(ring) if need in graph.test[name]]
     step = "take one of them out of build.links"
     if for_tests:
         step = f"take one out of test.requires of {for_tests[0]}, then: zport lock {for_tests[0]}"
+    return cycle_error(ring, step)
+
+
+def cycle_error(ring: list[str], step: str) -> DefinitionError:
+    """What is said of recipes that need each other; the last of the ring is its first again."""
+    members = ring[:-1]
+    first = members.index(min(members))
+    members = members[first:] + members[:first]
     return DefinitionError(
         "recipes need each other in a ring: " + " -> ".join([*members, members[0]]),
         where=", ".join(map(_file, members)),

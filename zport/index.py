@@ -125,12 +125,21 @@ def _require_index_or_nothing(folder: Path) -> None:
     """What stands at ``folder`` is removed in the end, so it must be an index of ours."""
     if not folder.exists():
         return
-    if not folder.is_dir() or any(path.name not in CONTENT for path in folder.iterdir()):
+    if not folder.is_dir() or (any(folder.iterdir()) and not _is_ours(folder)):
         raise UsageError(
             "it holds something else than an index",
             where=folder,
             next_step="name a folder that is new, empty, or an index that zport wrote",
         )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether its README is the one that we write, and nothing lies beside what we write."""
+    readme, template = folder / "README.txt", TEMPLATES / "README.txt.j2"
+    if any(path.name not in CONTENT for path in folder.iterdir()) or not readme.is_file():
+        return False
+    with template.open() as ours, readme.open(errors="replace") as theirs:
+        return theirs.readline() == ours.readline()
 
 
 def _by_name(wheels: Sequence[IndexedWheel]) -> dict[str, Path]:

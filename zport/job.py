@@ -19,7 +19,7 @@ from zport.build import Builder, missing_steps
 from zport.debian import Archive
 from zport.distribution import TRIXIE, Distribution
 from zport.engines import Engine
-from zport.errors import DefinitionError, VerdictError
+from zport.errors import BlockedError, DefinitionError, PatchError, VerdictError, ZportError
 from zport.fetch import Fetcher
 from zport.host import free_space
 from zport.matrix.cells import Cell, CellResult
@@ -81,6 +81,7 @@ class Job:
         self.fetcher = Fetcher(request.workspace, self.index)
         run = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
         self.progress = Progress(request.console, request.workspace, run)
+        self.unplanned: dict[str, ZportError] = {}
         self.cell_runner = CellRunner(
             request.workspace, request.engine, self.progress, request.jobs
         )
@@ -128,12 +129,22 @@ class Job:
 
     @cached_property
     def wheels(self) -> list[WheelPlan]:
-        """Every recipe that was asked for on every target."""
-        recipes = [self.planner.resolver.recipe(name) for name in self.request.recipes]
-        steps = [
-            plan_wheel(self.planner, one, target) for one in recipes for target in self.targets
-        ]
-        return [self.planner.wheels[step.name] for step in steps]
+        """Every recipe that was asked for on every target, but those that cannot be planned.
+
+        One that is asked for alone raises; of several the others go on.
+        """
+        planned = []
+        for name in self.request.recipes:
+            try:
+                recipe = self.planner.resolver.recipe(name)
+                steps = [plan_wheel(self.planner, recipe, target) for target in self.targets]
+            except (BlockedError, DefinitionError, PatchError) as error:
+                if len(self.request.recipes) == 1:
+                    raise
+                self.unplanned[name] = error
+                continue
+            planned += [self.planner.wheels[step.name] for step in steps]
+        return planned
 
     @cached_property
     def suites(self) -> dict[str, list[SuitePlan]]:

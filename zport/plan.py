@@ -60,6 +60,7 @@ class Planner:
         self.mode = mode
         self.steps: dict[str, Step] = {}
         self.wheels: dict[str, WheelPlan] = {}
+        self.being_planned: dict[str, str] = {}
         self._toolchain_statuses: dict[tuple[Target, Target], str] = {}
 
     def agent(self, agent: Agent, target: Target) -> AgentPlan:

@@ -7,12 +7,14 @@ test imports are wheels for the target. Any of them may be a recipe's, which is 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zport.errors import BlockedError, DefinitionError
+from zport.graph import cycle_error
 from zport.pypi import IndexFile
 from zport.recipes import BUILD_LOCK, TEST_LOCK, Mode, Recipe
 from zport.requirements import Pin
@@ -82,6 +84,27 @@ def plan_wheel(planner: Planner, recipe: Recipe, target: Target, *, needed: bool
     name = f"wheel-{recipe.name}-{target.name}{suffix}"
     if name in planner.wheels:
         return planner.wheels[name].step
+    with _once(planner, name, recipe):
+        step = _plan(planner, recipe, target, mode, suffix)
+    planner.wheels[name] = WheelPlan(recipe, target, mode, step)
+    return step
+
+
+@contextmanager
+def _once(planner: Planner, name: str, recipe: Recipe) -> Iterator[None]:
+    """Recipes that need each other would be planned for ever."""
+    stack = planner.being_planned
+    if name in stack:
+        ring = [*list(stack.values())[list(stack).index(name) :], recipe.name]
+        raise cycle_error(ring, "take one of them out of build.requires or test.requires")
+    stack[name] = recipe.name
+    try:
+        yield
+    finally:
+        del stack[name]
+
+
+def _plan(planner: Planner, recipe: Recipe, target: Target, mode: Mode, suffix: str) -> Step:
     machine = target if mode == "emulated" else planner.host
     base, toolchain = planner.base(target), planner.toolchain(machine, target)
     patches = recipe.patches(target)
@@ -105,8 +128,8 @@ def plan_wheel(planner: Planner, recipe: Recipe, target: Target, *, needed: bool
         *test_script(recipe),
     ]  # fmt: skip
     wheels = Supply(tuple(dict.fromkeys((*build.steps, *links.steps, *test.steps))), ())
-    step = planner.step(
-        name,
+    return planner.step(
+        f"wheel-{recipe.name}-{target.name}{suffix}",
         f"{recipe.name} {recipe.version} for {target.oci}, {mode}",
         "wheel",
         target,
@@ -132,8 +155,6 @@ def plan_wheel(planner: Planner, recipe: Recipe, target: Target, *, needed: bool
         test_stages=test.stages,
         wheel_images=wheels.images,
     )
-    planner.wheels[name] = WheelPlan(recipe, target, mode, step)
-    return step
 
 
 def build_mode(host: Target, recipe: Recipe, target: Target, forced: Mode | None) -> Mode:

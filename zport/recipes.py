@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from packaging.utils import canonicalize_name
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from zport.agents import RequirementText
 from zport.definitions import Definition, choose_by_name, load_definition
@@ -20,6 +20,8 @@ RECIPES = PROJECT / "recipes"
 PATCHES = PROJECT / "patches"
 
 Mode = Literal["cross", "emulated", "native"]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
 BUILD_LOCK = "build-requirements.lock"
 TEST_LOCK = "test-requirements.lock"
 
@@ -39,7 +41,7 @@ class Build(Definition):
     links: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     target_packages: tuple[str, ...] = ()
-    environment: dict[str, str] = Field(default={})
+    environment: dict[VariableName, Line] = Field(default={})
     settings: dict[str, str | tuple[str, ...]] = Field(default={})
     folder: str = "."
 

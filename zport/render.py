@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -29,9 +30,16 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - Dockerfiles, not HTML
         keep_trailing_newline=True,
     )
+    environment.filters["quoted"] = quoted
+    return environment
+
+
+def quoted(value: str) -> str:
+    """A value as a Dockerfile's ``ENV`` takes it literally: nothing in it is expanded."""
+    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'

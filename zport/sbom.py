@@ -11,8 +11,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -44,7 +47,7 @@ from packageurl import PackageURL
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
-from zport import __version__
+from zport import __version__, purl
 from zport.debian import DebianPackage
 from zport.errors import PatchError
 from zport.patches import Patch
@@ -55,6 +58,11 @@ from zport.step import ContextFile, Derived
 from zport.targets import Target
 from zport.workspace import digest, sha256_file
 
+CODE = [
+    __version__, version("cyclonedx-python-lib"), sha256_file(Path(__file__)),
+    sha256_file(Path(str(purl.__file__))),
+]  # fmt: skip
+"""What writes the bill: with other code it may say the same in other bytes."""
 SBOM_NAME = "zport.cdx.json"
 """The file in the wheel's ``….dist-info/sboms/``."""
 
@@ -108,7 +116,7 @@ def sbom_file(
 ) -> ContextFile:
     """The same as a file of the build's context, written when the build is."""
     made_of = [
-        __version__, recipe_digest(recipe), target.name, compiled_on.name, epoch,
+        CODE, recipe_digest(recipe), recipe.summary, asdict(target), compiled_on.name, epoch,
         [sha256_file(patch.path) for patch in patches],
         [package.sha256 for package in packages],
         [[file.name, file.version, file.sha256] for file in requirements],

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pip
 import pytest
+from rich.console import Console
 
 from tests.integration.conftest import IBM_Z, ROOT, MainJob
 from zport.engines import Mount
 from zport.engines.buildah import Buildah
-from zport.wheels import check_wheel
+from zport.job import Job, Request
+from zport.wheels import check_wheel, wheel_of
 
 PACKAGES = ("markupsafe", "lz4", "pyzmq")
 """C by setuptools; tested with another recipe's wheel (psutil); CMake, with bundled libraries."""
@@ -42,13 +44,28 @@ def zport(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheels(main_job: MainJob) -> dict[str, Path]:
-    """The packages' wheels, by package."""
+def job(main_job: MainJob) -> Job:
+    """The plan that the commands below serve."""
+    return Job(Request(
+        [IBM_Z], [], Buildah(), main_job.workspace, Console(), test=False,
+        recipes=PACKAGES, suites=["markupsafe"],
+    ))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wheels(job: Job) -> dict[str, Path]:
+    """The packages' wheels, by package: those of this very plan."""
     zport("wheel", *PACKAGES, "--arch", IBM_Z.name, "--engine", "buildah")
-    found = {}
-    for path in main_job.workspace.wheels.glob(f"*/*_{IBM_Z.machine}.whl"):
-        found[path.name.split("-")[0]] = path
-    return found
+    found = {plan.recipe.name: wheel_of(plan.step, job.request.workspace) for plan in job.wheels}
+    return {name: wheel for name, wheel in found.items() if wheel}
+
+
+@pytest.fixture(scope="module")
+def suite(job: Job) -> tuple[str, str]:
+    """What the suite of a package said, and the image for IBM Z that it ran in."""
+    said = zport("suite", "markupsafe", "--engine", "buildah")
+    [image] = [s.step.image for s in job.suites["markupsafe"] if s.target == IBM_Z]
+    return said, image
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +103,7 @@ def test_a_wheel_says_what_it_was_made_of(wheels: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("way", ["file", "http"])
 def test_pip_on_the_target_installs_all_from_the_index(
-    index: Path, main_job: MainJob, tmp_path: Path, way: str
+    index: Path, suite: tuple[str, str], tmp_path: Path, way: str
 ) -> None:
     """In a clean container for IBM Z; without a network, so from nowhere else."""
     projects = sorted(path.name for path in (index / "simple").iterdir() if path.is_dir())
@@ -99,18 +116,17 @@ def test_pip_on_the_target_installs_all_from_the_index(
     else:
         command += ["--index-url", "file:///index/simple"]
     log = tmp_path / "log.txt"
-    image = next(i for i in Buildah().images() if "/suite-markupsafe:" in i and IBM_Z.name in i)
     mounts = [
         Mount(index, "/index"), Mount(tmp_path, "/test"),
         Mount(Path(pip.__file__).parent, "/usr/lib/python3/dist-packages/pip"),
     ]  # fmt: skip
-    status = Buildah().run(image, IBM_Z, command, mounts, log, seconds=1200)
+    status = Buildah().run(suite[1], IBM_Z, command, mounts, log, seconds=1200)
     assert status == 0, log.read_text()[-3000:]
     assert "Successfully installed" in log.read_text()
 
 
-def test_upstreams_own_tests_say_the_same_as_on_the_reference() -> None:
-    said = zport("suite", "markupsafe", "--engine", "buildah")
+def test_upstreams_own_tests_say_the_same_as_on_the_reference(suite: tuple[str, str]) -> None:
+    said = suite[0]
     counted = re.findall(r"markupsafe \S+ +\S+ +(\d+) +(\d+)", said)
     assert len(counted) == 2
     assert all(int(passed) > 20 and failed == "0" for passed, failed in counted)

@@ -79,6 +79,7 @@ def test_a_bad_agent_is_refused_with_file_field_and_expectation(tmp_path, find, 
             "[build]", "[build]\nmod = 1", ["build.mod", "did you mean mode"], id="nested"
         ),
         pytest.param('["leaf"]', "[1]", ["test.imports.0", "string"], id="no module's name"),
+        pytest.param("{ LEAF =", '{ "A B" =', ["build.environment.A B", "pattern"], id="variable"),
         pytest.param('kind = "pypi"', 'kind = "ftp"', ["source.kind", "'pypi'", "ftp"], id="kind"),
         pytest.param("[test]", "[tset]", ["tset", "did you mean test"], id="no test"),
     ],

@@ -233,6 +233,18 @@ def test_what_is_no_index_is_never_replaced(tmp_path, made, kind):
     assert place.exists()
 
 
+@pytest.mark.parametrize("readme", [None, "My own notes\n"])
+def test_a_folder_that_only_looks_like_an_index_is_never_replaced(tmp_path, made, readme):
+    place = tmp_path / "home"
+    (place / "files").mkdir(parents=True)
+    (place / "files" / "thesis.txt").write_text("mine")
+    if readme:
+        (place / "README.txt").write_text(readme)
+    with pytest.raises(UsageError, match="something else"):
+        write_index(made, place)
+    assert (place / "files" / "thesis.txt").read_text() == "mine"
+
+
 def test_two_wheels_of_one_name_and_other_content_are_both_named(tmp_path):
     one = make_wheel(tmp_path / "one")
     two = make_wheel(tmp_path / "two", header="Summary: other\n")

@@ -12,7 +12,7 @@ from zport import plan_wheel as plan_wheel_module
 from zport.agents import load_agents
 from zport.debian import Closure, DebianPackage
 from zport.distribution import TRIXIE
-from zport.errors import BlockedError
+from zport.errors import BlockedError, DefinitionError
 from zport.origin import Origin, Root
 from zport.plan import Planner
 from zport.plan_wheel import plan_wheel
@@ -78,6 +78,8 @@ class Providers:
         return True
 
     def provide(self, pin, target):
+        if pin.name in recipes.recipe_names():
+            return Provided(pin.name, pin.version, "recipe")
         return self.wheel(pin, target)
 
     def wheel(self, pin, target):
@@ -163,6 +165,7 @@ def edit(path, find, put):
 
 def append(path):
     def write(project):
+        assert (project / path).is_file()
         with (project / path).open("a") as file:
             file.write("# changed\n")
 
@@ -202,7 +205,7 @@ def append(path):
             append("dockerfiles/base.Dockerfile.j2"), BASES | WHEELS | AGENTS, id="base template"
         ),
         pytest.param(
-            append("dockerfiles/toolchain/build-wheel"),
+            append("dockerfiles/toolchain/compile-wheel"),
             TOOLCHAINS | WHEELS | AGENTS,
             id="script of the toolchain",
         ),
@@ -341,3 +344,18 @@ def test_the_inputs_of_a_step_tell_what_changed(project):
     assert {name for name in after if after[name] != before[name]} == {
         "agent/zport_agent/__main__.py"
     }
+
+
+def test_recipes_that_need_each_other_are_named(project):
+    """The plan follows every edge, so it finds what no graph of links shows."""
+    leaf, twig = project / "recipes/leaf", project / "recipes/twig"
+    shutil.copytree(leaf, twig)
+    change(twig / "recipe.toml", 'name = "leaf"', 'name = "twig"')
+    pin = f"{{}}==1.2 --hash=sha256:{sha256('any')}\n"
+    (leaf / "test-requirements.lock").write_text(pin.format("twig"))
+    (twig / "build-requirements.lock").write_text(pin.format("leaf"))
+    planned = planner(mode="emulated")
+    with pytest.raises(DefinitionError, match="leaf -> twig -> leaf") as caught:
+        plan_wheel(planned, load_recipe("leaf"), S390X)
+    assert "recipes/twig/recipe.toml" in str(caught.value)
+    assert planned.being_planned == {}

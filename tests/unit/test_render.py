@@ -41,3 +41,17 @@ def test_a_template_that_does_not_render_is_named(template, text, told):
 def test_a_template_that_is_absent_is_named(template):
     with pytest.raises(DefinitionError, match=r"none\.Dockerfile\.j2"):
         render.render("none.Dockerfile.j2", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("-O2 -DX='a' & <b>", "\"-O2 -DX='a' & <b>\""),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("$HOME/x", '"\\$HOME/x"'),
+        ("a\\b", '"a\\\\b"'),
+    ],
+)
+def test_a_value_reaches_a_dockerfile_as_it_is(template, value, text):
+    template("ENV X={{ value | quoted }}\n")
+    assert render.render("leaf.Dockerfile.j2", {"value": value}) == f"ENV X={text}\n"

@@ -20,7 +20,7 @@ from zport.patches import read_patch
 from zport.purl import source_uri
 from zport.pypi import IndexFile
 from zport.recipes import Recipe
-from zport.sbom import changed_files, recipe_digest, wheel_sbom
+from zport.sbom import changed_files, recipe_digest, sbom_file, wheel_sbom
 from zport.targets import TARGETS
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
@@ -264,3 +264,18 @@ def test_the_module_that_runs_in_the_build_needs_no_other():
     code = f"exec(open({str(path)!r}).read()); print(bundled_component(*'abcdef')['purl'])"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=True)
     assert done.stdout == b"pkg:deb/debian/c@b?arch=d\n"
+
+
+def test_a_key_stands_for_one_text(patch):
+    """The file's hash is that of its inputs, so whatever changes the text has to change it."""
+    tall = replace(S390X, cpu_baseline="z14")
+    asked = [
+        (recipe(), S390X, PACKAGES), (recipe(summary="another"), S390X, PACKAGES),
+        (recipe(), tall, PACKAGES), (recipe(), S390X, PACKAGES[:1]),
+    ]  # fmt: skip
+    files = [
+        sbom_file(one, [], target, AMD64, packages, REQUIREMENTS, EPOCH)
+        for one, target, packages in asked
+    ]
+    texts = [file.source.make() for file in files]
+    assert len({file.sha256 for file in files}) == len(set(texts)) == len(asked)

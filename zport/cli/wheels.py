@@ -63,11 +63,22 @@ def wheel(
     print_head(job)
     print_plan(job, verbose=verbose or plan)
     if plan:
+        raise_unplanned(job)
         return
     try:
         job.build()
     finally:
         print_wheels(job)
+    raise_unplanned(job)
+
+
+def raise_unplanned(job: Job) -> None:
+    """Tell of every recipe that could not be planned, and fail as the first of them does."""
+    for name, error in job.unplanned.items():
+        job.request.console.print(f"not planned: {name}: {error}", style="red", soft_wrap=True,
+                                  markup=False)  # fmt: skip
+    if job.unplanned:
+        raise next(iter(job.unplanned.values()))
 
 
 def index(
@@ -87,13 +98,17 @@ def index(
     job = Job(make_request(arch, None, engine, build_folder, recipes=recipe_names(), test=False))
     plans, workspace, console = job.wheels, job.request.workspace, job.request.console
     job.adopt()
-    built = [wheel for plan in plans if (wheel := wheel_of(plan.step, workspace))]
+    wheels = [wheel_of(plan.step, workspace) for plan in plans]
+    built = [(plan, wheel) for plan, wheel in zip(plans, wheels, strict=True) if wheel]
     with TemporaryDirectory(dir=make_folder(workspace.root), prefix=".published.") as name:
-        published = lay_published(plans, job.fetcher, Path(name)) if complete else []
-        indexed = write_index([*built, *published], folder)
-    for plan in plans:
-        if not wheel_of(plan.step, workspace):
-            console.print(f"not built yet: {plan.recipe.name} for {plan.target.name}")
+        needed_by = [plan for plan, _ in built]
+        published = lay_published(needed_by, job.fetcher, Path(name)) if complete else []
+        indexed = write_index([*(wheel for _, wheel in built), *published], folder)
+    for plan, wheel in zip(plans, wheels, strict=True):
+        if not wheel:
+            console.print(f"left out, not built yet: {plan.recipe.name} for {plan.target.name}")
+    for name in job.unplanned:
+        console.print(f"left out, cannot be planned: {name}")
     console.print(f"{len(indexed)} wheels: pip install --index-url "
                   f"{(folder / 'simple').absolute().as_uri()} PACKAGE", soft_wrap=True)  # fmt: skip
 

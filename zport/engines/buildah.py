@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ class Buildah:
 
     def __init__(self) -> None:
         self._stages: set[str] = set()
+        self._guard = threading.Lock()
 
     def check(self) -> None:
         if not shutil.which("buildah"):
@@ -66,8 +68,9 @@ class Buildah:
                  str(epoch), "--platform", target.oci, "--tag", image, str(context)],
                 log,
             )  # fmt: skip
-        self._stages.update(COMMITTED.findall(log.read_text(errors="replace")))
-        self._remove_stages()
+        with self._guard:
+            self._stages.update(COMMITTED.findall(log.read_text(errors="replace")))
+            self._remove_stages()
         if status != 0:
             raise build_failure(log, context.name)
 
