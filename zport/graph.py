@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-
-from packaging.markers import Marker
 
 from zport.definitions import choose_by_name
 from zport.distribution import TRIXIE
 from zport.errors import DefinitionError
 from zport.recipes import Recipe
+from zport.requirements import holds
 from zport.targets import TARGETS
 
 Edges = Mapping[str, tuple[str, ...]]
@@ -84,26 +82,9 @@ def _tested_with(recipe: Recipe) -> set[str]:
     return {pin.name for pin in recipe.test_requirements if holds_somewhere(pin.marker)}
 
 
-@cache
 def holds_somewhere(marker: str | None) -> bool:
     """Whether an environment marker is true on any target, for the distribution's Python."""
-    if marker is None:
-        return True
-    environment = {
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "python_version": TRIXIE.python_version,
-        "python_full_version": f"{TRIXIE.python_version}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "extra": "",
-    }
-    parsed = Marker(marker)
-    return any(
-        parsed.evaluate({**environment, "platform_machine": target.machine})
-        for target in TARGETS.values()
-    )
+    return any(holds(marker, target, TRIXIE) for target in TARGETS.values())
 
 
 def levels(graph: Graph, *, tests: bool = True) -> list[tuple[str, ...]]:
@@ -134,6 +115,7 @@ def order(graph: Graph, *, tests: bool = True) -> list[str]:
 
 
 def _cycle(graph: Graph, ring: list[str]) -> DefinitionError:
+    ring = _from_first_name(ring)
     for_tests = [name for name, need in pairwise(ring) if need in graph.test[name]]
     step = "take one of them out of build.links"
     if for_tests:
@@ -143,14 +125,18 @@ def _cycle(graph: Graph, ring: list[str]) -> DefinitionError:
 
 def cycle_error(ring: list[str], step: str) -> DefinitionError:
     """What is said of recipes that need each other; the last of the ring is its first again."""
-    members = ring[:-1]
-    first = members.index(min(members))
-    members = members[first:] + members[:first]
+    ring = _from_first_name(ring)
     return DefinitionError(
-        "recipes need each other in a ring: " + " -> ".join([*members, members[0]]),
-        where=", ".join(map(_file, members)),
+        "recipes need each other in a ring: " + " -> ".join(ring),
+        where=", ".join(map(_file, ring[:-1])),
         next_step=step,
     )
+
+
+def _from_first_name(ring: list[str]) -> list[str]:
+    members = ring[:-1]
+    first = members.index(min(members))
+    return [*members[first:], *members[: first + 1]]
 
 
 def needed(graph: Graph, names: Iterable[str], *, tests: bool = True) -> Graph:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -20,7 +19,7 @@ from zport.distribution import Distribution
 from zport.errors import BlockedError, DefinitionError
 from zport.pypi import Index, IndexFile
 from zport.recipes import Recipe, load_recipe, recipe_names
-from zport.requirements import Pin, read_pins
+from zport.requirements import Pin, holds, read_pins
 from zport.targets import Target
 from zport.workspace import Workspace, digest, read_json, write_json
 
@@ -92,7 +91,7 @@ class Resolver:
 
     def applies(self, pin: Pin, target: Target) -> bool:
         """Whether the pin's marker holds on the target."""
-        return _wanted(pin, target, self.distribution)
+        return holds(pin.marker, target, self.distribution)
 
     def wheel(self, pin: Pin, target: Target) -> Provided:
         """The published wheel for a pin, or ``blocked``."""
@@ -135,22 +134,6 @@ def require_unblocked(provided: list[Provided], agent: Agent, target: Target) ->
             where=f"agent {agent.name} on {target.name}",
             next_step=f"write a recipe: recipes/{blocked[0].name}/recipe.toml (see CONTRIBUTING)",
         )
-
-
-def _wanted(pin: Pin, target: Target, distribution: Distribution) -> bool:
-    if pin.marker is None:
-        return True
-    environment = {
-        "platform_machine": target.machine,
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "python_version": distribution.python_version,
-        "python_full_version": f"{distribution.python_version}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-    }
-    return Marker(pin.marker).evaluate(environment)
 
 
 def _identity(pin: Pin) -> list[object]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from zport.distribution import Distribution
 from zport.errors import DefinitionError
+from zport.targets import Target
 
 HASH_OPTION = "--hash=sha256:"
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -28,6 +32,25 @@ class Pin:
     @property
     def text(self) -> str:
         return f"{self.name}=={self.version}"
+
+
+@cache
+def holds(marker: str | None, target: Target, distribution: Distribution) -> bool:
+    """Whether an environment marker is true on a target, for the distribution's Python."""
+    if marker is None:
+        return True
+    environment = {
+        "platform_machine": target.machine,
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "python_version": distribution.python_version,
+        "python_full_version": f"{distribution.python_version}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "extra": "",
+    }
+    return Marker(marker).evaluate(environment)
 
 
 def read_pins(path: Path) -> list[Pin]:

@@ -18,6 +18,10 @@ class Files(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.path = os.path.join(folder.name, "numbers.h5")  # noqa: PTH118
 
+    def test_the_library_is_the_one_that_it_was_built_for(self) -> None:
+        """The recipe names the library's version by hand."""
+        assert h5py.h5.get_libversion() == h5py.version.hdf5_built_version_tuple
+
     def test_bytes_on_the_disk(self) -> None:
         for order in "<>":
             array = np.array(NUMBERS, dtype=f"{order}f8")
