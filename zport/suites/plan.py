@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from zport.errors import UsageError
 from zport.plan import Planner
-from zport.plan_wheel import source_file, supply
+from zport.plan_wheel import OVERLAY, Supply, recipe_files, supply
+from zport.pypi import IndexFile
 from zport.recipes import TEST_LOCK, Recipe, Suite
-from zport.step import Step, package_files, tree_files
+from zport.step import ContextFile, Step, package_files, tree_files
 from zport.targets import Target
 from zport.workspace import PROJECT
 
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """A recipe's suite on a target, and the step of the image that it runs in."""
+    """A recipe's suite on a target, and the step of the image that it runs in.
+
+    ``wheel`` is what is tested: the name of a published file, or the image of a built one.
+    """
 
     recipe: Recipe
     suite: Suite
     target: Target
     step: Step
+    wheel: str
 
 
-def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
-    """The image of a clean root with the wheel, what its tests import, and their files.
-
-    The wheel is the one that the resolver would give any user of the package on that target: the
-    recipe's, or the published one.
-    """
+def suite_of(recipe: Recipe) -> Suite:
+    """The recipe's suite. Raises :class:`UsageError` when it names none."""
     if recipe.suite is None:
         raise UsageError(
             f"{recipe.name} names no suite",
             where=f"recipes/{recipe.name}/recipe.toml",
             next_step="add [suite] with pytest's arguments",
         )
+    return recipe.suite
+
+
+def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
+    """The image of a clean root with the wheel, what its tests import, and their files.
+
+    The wheel is the one that the resolver would give any user of the package on that target: the
+    recipe's, or the published one. The tests are those of the source that a wheel of the recipe
+    is built from: with the overlay, and patched.
+
+    Raises :class:`UsageError` when the recipe names no suite, and
+    :class:`zport.errors.BlockedError` when a requirement of the tests has no provider.
+    """
+    suite = suite_of(recipe)
     base, builder = planner.base(target), planner.builder(planner.host)
     pins = [recipe.pin, *recipe.test_requirements]
     wheels = supply(planner, pins, target, recipe, "wheels", TEST_LOCK)
@@ -50,14 +66,37 @@ def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
         [
             *wheels.files,
             *package_files(packages),
-            *([source_file(recipe)] if recipe.suite.files else []),
-            *tree_files(PROJECT / "dockerfiles" / "toolchain", "bin", "unpack-source", 0o755),
+            *(_source_files(recipe, target) if suite.files else []),
         ],
         images={"base": base.image},
         packages=list(recipe.test.packages),
-        source=recipe.source.filename,
-        files=list(recipe.suite.files),
+        source=shlex.quote(recipe.source.filename),
+        overlay=(recipe.folder / OVERLAY).is_dir(),
+        patched=bool(recipe.patches(target)),
+        files=[shlex.quote(path) for path in suite.files],
         stages=wheels.stages,
         wheel_images=wheels.images,
     )
-    return SuitePlan(recipe, recipe.suite, target, step)
+    return SuitePlan(recipe, suite, target, step, _tested_wheel(recipe, wheels))
+
+
+def _source_files(recipe: Recipe, target: Target) -> list[ContextFile]:
+    """The source with what the recipe changes in it, and the scripts that unpack and patch."""
+    scripts = PROJECT / "dockerfiles" / "toolchain"
+    return [
+        *recipe_files(recipe, target),
+        *tree_files(scripts, "bin", "unpack-source", 0o755),
+        *tree_files(scripts, "bin", "apply-patches", 0o755),
+    ]
+
+
+def _tested_wheel(recipe: Recipe, wheels: Supply) -> str:
+    """The package's own wheel among those that the suite needs."""
+    files = [file.source for file in wheels.files if isinstance(file.source, IndexFile)]
+    published = [file.filename for file in files if file.name == recipe.name]
+    built = [
+        step.image
+        for step in wheels.steps
+        if step.repository.rpartition("/")[2] == f"wheel-{recipe.name}"
+    ]
+    return [*published, *built][0]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from zport.engines import TIMED_OUT, Engine, Mount
 from zport.errors import BuildError
@@ -18,8 +19,17 @@ from zport.workspace import Workspace, digest, part_folder, read_json, write_jso
 
 PYTEST = (
     "python3", "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider",
-    "-o", "junit_family=xunit2", "--junitxml=/results/junit.xml",
+    "-o", "junit_family=xunit1", "--junitxml=/results/junit.xml",
 )  # fmt: skip
+"""Of JUnit's two forms the first, which names each test's file."""
+RAN = (0, 1)
+"""pytest's statuses that say that the tests ran: all passed, or some failed."""
+TROUBLE = {
+    2: "pytest could not collect",
+    3: "pytest broke",
+    4: "pytest does not take these arguments",
+    5: "no test was selected",
+}
 EMULATION = 4
 """An emulated suite may take so many times the recipe's limit."""
 
@@ -48,7 +58,8 @@ class SuiteRunner:
     def run(self, plans: Sequence[SuitePlan]) -> list[SuiteRun]:
         """Run the suites; results come in the order of the plans.
 
-        Raises :class:`BuildError` for a suite that does not end or leaves no results.
+        Raises :class:`BuildError` for a suite that does not end, leaves no results, or in which
+        no test passed: that would be equal on all targets and prove nothing. It is not kept.
         """
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
             return list(pool.map(self._run, plans))
@@ -83,6 +94,26 @@ class SuiteRunner:
                     next_step="see in the log where it stood; choose fewer tests or raise seconds",
                     log=log,
                 )
-            read_outcomes(folder / "junit.xml")
+            _require_passed(status, folder / "junit.xml", plan.step.name, log)
             seconds = round(time.monotonic() - started, 1)
             write_json(folder / "run.json", {"seconds": seconds, "status": status})
+
+
+def _require_passed(status: int, junit: Path, where: str, log: Path) -> None:
+    """Raise :class:`BuildError` unless pytest came to its end and some test passed."""
+    if status not in RAN:
+        raise BuildError(
+            f"{TROUBLE.get(status, 'pytest did not end well')}: status {status}",
+            where=where,
+            next_step="read the log; mend [suite] of the recipe, or what its tests need",
+            log=log,
+        )
+    counts = read_outcomes(junit, log).counts
+    if not counts["passed"]:
+        raise BuildError(
+            f"no test passed: {counts['failed'] + counts['error']} failed, "
+            f"{counts['skipped']} were skipped",
+            where=where,
+            next_step="read the log for why; mend [suite] of the recipe, or what its tests need",
+            log=log,
+        )
