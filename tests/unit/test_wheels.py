@@ -1,12 +1,15 @@
 """Built wheels are checked by their tag and by every ELF file in them."""
 
+import shutil
 import struct
+import subprocess
 import zipfile
 
 import pytest
 
 from zport.errors import BuildError
 from zport.targets import TARGETS
+from zport.wheel_check import Expected, problems
 from zport.wheels import check_wheel
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
@@ -92,11 +95,86 @@ def test_static_tls_alone_is_no_text_relocation(wheel):
     check_wheel(wheel("cp313-cp313-linux_s390x", module=elf_with_dynamic((30, 0x10))), S390X)
 
 
+def ar(*members: tuple[bytes, bytes]) -> bytes:
+    """A static library of members: their names as they stand in the archive, their contents."""
+    return b"!<arch>\n" + b"".join(
+        b"%-16s%-12d%-6d%-6d%-8o%-10d`\n" % (name, 0, 0, 0, 0o644, len(content))
+        + content
+        + b"\n" * (len(content) % 2)
+        for name, content in members
+    )
+
+
+TABLES = ((b"/", b"\0" * 5), (b"//", b"an_object_with_a_long_name.o/\n"))
+"""A symbol table, of an odd length, and the names that are too long for a header."""
+
+
+def test_a_static_library_of_the_target_is_good(wheel):
+    content = ar(*TABLES, (b"/0", elf(22, "big") + b"x"), (b"b.o/", elf(22, "big")))
+    check_wheel(wheel("cp313-cp313-linux_s390x", **{"libleaf.a": content}), S390X)
+
+
+@pytest.mark.parametrize(
+    ("member", "name"), [(b"/0", "an_object_with_a_long_name.o"), (b"bad.o/", "bad.o")]
+)
+def test_an_object_in_a_static_library_that_is_not_the_targets_is_told(wheel, member, name):
+    content = ar(*TABLES, (b"a.o/", elf(22, "big")), (member, elf(62, "little")))
+    with pytest.raises(BuildError, match="EM_X86_64") as caught:
+        check_wheel(wheel("cp313-cp313-linux_s390x", **{"libleaf.a": content}), S390X)
+    assert f"leaf/libleaf.a({name})" in str(caught.value)
+
+
+BROKEN_LIBRARIES = {
+    "cut content": ar((b"a.o/", b"content"))[:-4],
+    "cut header": ar((b"a.o/", b"content"))[:40],
+    "no size": ar((b"a.o/", b"content")).replace(b"7         `", b"-60       `"),
+    "no end of the header": ar((b"a.o/", b"content")).replace(b"`", b"x"),
+}
+
+
+@pytest.mark.parametrize("content", BROKEN_LIBRARIES.values(), ids=list(BROKEN_LIBRARIES))
+def test_a_broken_static_library_is_told(wheel, content):
+    with pytest.raises(BuildError, match="broken static library"):
+        check_wheel(wheel("cp313-cp313-linux_s390x", **{"libleaf.a": content}), S390X)
+
+
+def test_a_static_library_is_read_as_ar_wrote_it(wheel, tmp_path):
+    if not shutil.which("ar"):
+        pytest.skip("no ar on this machine")
+    for name in ("short.o", "an_object_with_a_long_name.o"):
+        (tmp_path / name).write_bytes(elf(62, "little") + b"x")
+    library, files = tmp_path / "libleaf.a", sorted(tmp_path.glob("*.o"))
+    subprocess.run(["ar", "rcS", library, *files], check=True)
+    built = wheel("cp313-cp313-linux_s390x", **{"libleaf.a": library.read_bytes()})
+    expected = Expected(S390X.machine, S390X.elf_machine, S390X.byte_order)
+    told = [one.where.partition("libleaf.a")[2] for one in problems(built, expected)]
+    assert told == [f"({file.name})" for file in files]
+
+
 @pytest.mark.parametrize("place", [b"/build/source", b"/build/requirements"])
-def test_a_path_of_the_build_is_told(wheel, place):
+@pytest.mark.parametrize("form", [b"x = %s/x", b"%s", b"'%s'", b"in %s.", b"-I%s/x", b"\0abc%s/x"])
+def test_a_path_of_the_build_is_told(wheel, place, form):
     with pytest.raises(BuildError, match=f"own path {place.decode()}") as caught:
-        check_wheel(wheel("py3-none-any", config=b"x = " + place + b"/x"), S390X)
+        check_wheel(wheel("py3-none-any", config=form % place), S390X)
     assert "leaf/config" in str(caught.value)
+
+
+def test_every_place_of_the_build_is_told_once(wheel):
+    built = wheel("py3-none-any", config=b"/build/work/a /build/wheel/b /build/work/c")
+    expected = Expected(S390X.machine, S390X.elf_machine, S390X.byte_order)
+    assert [(one.where.rpartition(" ")[2], one.message) for one in problems(built, expected)] == [
+        ("leaf/config", "holds the build's own path /build/wheel"),
+        ("leaf/config", "holds the build's own path /build/work"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"/build/workflow.yml", b"/build/wheel-1.0", b"/build/source.tar", b"our/build/source/x",
+     b"../build/work", b"/build/other"],
+)  # fmt: skip
+def test_a_path_that_only_looks_like_one_of_the_build_is_good(wheel, content):
+    check_wheel(wheel("py3-none-any", config=content), S390X)
 
 
 @pytest.mark.parametrize(
