@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 from zport.engines import Engine
 from zport.engines.buildah import Buildah
+from zport.engines.process import ask
 from zport.targets import host_target
 
 EPOCH = 1_700_000_000
@@ -35,3 +38,29 @@ def test_content_that_is_only_mounted_counts(engine: Engine, tmp_path: Path) -> 
         engine.build(context, image, host, EPOCH, tmp_path / "log")
         assert engine.read_file(image, host, "/of-context").decode() == number
         assert engine.read_file(image, host, "/of-stage").decode() == number
+
+
+def test_a_build_leaves_no_images_of_its_stages(tmp_path: Path) -> None:
+    """They would fill the disk, build after build; nothing takes them up again."""
+    host = host_target()
+    buildah = Buildah()
+    root = next(name for name in buildah.images() if "zport/builder:" + host.name in name)
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(
+        f"FROM --platform={host.oci} {root} AS made\n"
+        f"RUN echo {time.time_ns()} >/made\n"
+        f"FROM --platform={host.oci} {root}\n"
+        "COPY --from=made /made /made\n"
+        "RUN touch /more\n"
+    )
+    before = unnamed_images()
+    buildah.build(context, "localhost/zport-test/stages:1", host, EPOCH, tmp_path / "log")
+    assert "-->" in (tmp_path / "log").read_text()
+    assert unnamed_images() <= before
+    assert buildah.read_file("localhost/zport-test/stages:1", host, "/made")
+
+
+def unnamed_images() -> set[str]:
+    listed = json.loads(ask(["buildah", "images", "--json"]))
+    return {image["id"] for image in listed if not image.get("names")}
