@@ -118,7 +118,7 @@ def test_a_patch_that_does_not_apply_is_named(checkout: Path) -> None:
 
 
 def test_killed_at_any_moment_leaves_nothing_half_done(checkout: Path, main_job: MainJob) -> None:
-    """kill -9 at several points; then a run to the end gives the same wheel as ever."""
+    """kill -9 at several points; then a run to the end gives the same machine code as ever."""
     recipe = checkout / "recipes" / "mlcommons-loadgen" / "recipe.toml"
     changed = f'\n[build.environment]\nZPORT_TEST = "{time.time_ns()}"\n\n[test]\n'
     recipe.write_text(recipe.read_text().replace("\n[test]\n", changed))
@@ -137,7 +137,13 @@ def test_killed_at_any_moment_leaves_nothing_half_done(checkout: Path, main_job:
     finished = build_py("--engine", "buildah", "--no-test", root=checkout)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     wheel = next((checkout / "build" / "wheels").glob("*/*s390x.whl"))
-    assert wheel.read_bytes() == main_job.wheel().read_bytes()
+    assert machine_code(wheel) == machine_code(main_job.wheel())
+
+
+def machine_code(wheel: Path) -> dict[str, bytes]:
+    """The extension modules of a wheel. Its SBOM names the recipe, which the test has changed."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name.endswith(".so")}
 
 
 def test_two_builds_at_once_do_not_harm_each_other(checkout: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_wheel_is_for_any_recent_machine_of_the_target(
     wheels: dict[str, Path], package: str
 ) -> None:
     wheel = wheels[package]
-    assert re.search(rf"-manylinux_2_\d+_{IBM_Z.machine}\.whl$", wheel.name)
+    assert re.search(rf"[-.]manylinux_2_\d+_{IBM_Z.machine}\.whl$", wheel.name)
     check_wheel(wheel, IBM_Z)
 
 
