@@ -20,6 +20,9 @@ from zport.errors import ChecksumError, DefinitionError, FetchError, HostError, 
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+LOCKS = ("lock", "making")
+"""Held by those who use the environment, and by the one who decides whether it has to be made."""
+
 PIP_FAILURES: dict[str, type[ZportError]] = {
     "DO NOT MATCH THE HASHES": ChecksumError,
     "Invalid requirement": DefinitionError,
@@ -66,18 +69,32 @@ class Environment:
     def ensure(self) -> None:
         """Return with a whole environment that nobody remakes while this process lives."""
         self.home.mkdir(exist_ok=True)
-        lock = os.open(self.home / "lock", os.O_RDONLY | os.O_CREAT, 0o644)
+        lock = self._open(LOCKS[0])
         os.set_inheritable(lock, True)
         fcntl.flock(lock, fcntl.LOCK_SH)
-        while not self.is_whole():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say(f"waiting for another zport that uses {self.home.name}")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            if not self.is_whole():
-                self._make(lock)
+        if self.is_whole():
+            return
+        # Who waits here to make it holds no lock that would keep another from making it.
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        making = self._open(LOCKS[1])
+        self._wait_for(making)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if not self.is_whole():
+            self._wait_for(lock)
+            self._make(lock)
             fcntl.flock(lock, fcntl.LOCK_SH)
+        os.close(making)
+
+    def _open(self, name: str) -> int:
+        return os.open(self.home / name, os.O_RDONLY | os.O_CREAT, 0o644)
+
+    def _wait_for(self, lock: int) -> None:
+        """Hold a lock alone; says so if somebody else has it."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another zport that uses {self.home.name}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
 
     def _make(self, lock: int) -> None:
         """Make it from nothing. Whoever does a part of it holds the lock until that part ends."""
@@ -106,12 +123,12 @@ class Environment:
         say(f"{self.home.name} is ready ({time.monotonic() - started:.0f} s)")
 
     def _clear(self) -> None:
-        """Remove all but the lock file, the stamp first."""
+        """Remove all but the locks, the stamp first."""
         self.stamp.unlink(missing_ok=True)
         for entry in self.home.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
-            elif entry.name != "lock":
+            elif entry.name not in LOCKS:
                 entry.unlink()
         (self.home / ".gitignore").write_text("*\n")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,20 @@ def test_makes_the_environment_once_and_hands_over_the_same_arguments(checkout):
     assert checkout.run("--help")[1].endswith("zport got ['build', '--help']\n")
 
 
+def iter_until(process: subprocess.Popen[str], mark: str) -> Iterator[str]:
+    """The lines that a process says, up to the one with the mark."""
+    for line in process.stdout:
+        yield line
+        if mark in line:
+            return
+
+
 def test_two_at_once_make_one_environment(checkout):
     processes = [checkout.start(*NOTHING_TO_INSTALL) for _ in range(2)]
-    said = [process.communicate(timeout=60)[0] for process in processes]
+    # Each lives until its input ends: neither may wait for the other's end, whichever made it.
+    said = ["".join(iter_until(process, "zport got")) for process in processes]
+    for process in processes:
+        process.communicate(timeout=60)
     assert [process.returncode for process in processes] == [0, 0]
     assert sum("making .venv" in text for text in said) == 1
     assert all("zport got" in text for text in said)
