@@ -172,7 +172,7 @@ class Archive:
 
     def _ask(self, root: Path, status: Path, names: Sequence[str]) -> Closure:
         options = ["-o", f"Dir::State::status={status}"]
-        printed = _apt(
+        printed = apt(
             root, "apt-get", *options, "install", "--yes", "--print-uris", "-q",
             "-o", "Acquire::ForceHash=SHA256", *names,
         )  # fmt: skip
@@ -197,8 +197,8 @@ class Archive:
             marker = root / "complete"
             if stale or not marker.exists() or marker.read_text() != sources:
                 marker.unlink(missing_ok=True)
-                _write_root(root, architectures, sources)
-                _update(root, self.distribution.suite)
+                write_root(root, architectures, sources)
+                update(root, self.distribution.suite)
                 write_whole(marker, sources)
                 self._fresh.add(name)
         return root
@@ -228,8 +228,8 @@ class Archive:
         if not sources.strip():
             raise FetchError("no place of it is known", where=f"Debian archive, suite {suite}")
         with TemporaryDirectory(dir=make_folder(self.workspace.root / "apt")) as name:
-            _write_root(Path(name), self.architectures, sources)
-            _update(Path(name), suite)
+            write_root(Path(name), self.architectures, sources)
+            update(Path(name), suite)
 
     @cached_property
     def _places(self) -> dict[str, str]:
@@ -274,7 +274,8 @@ def archive_places() -> dict[str, str]:
     return places
 
 
-def _write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
+def write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
+    """Make a private apt root for these architectures; ``sources`` is its sources.list."""
     for folder in (
         "lists/partial",
         "cache/archives/partial",
@@ -305,7 +306,8 @@ def _write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
     )
 
 
-def _apt(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def apt(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run one of apt's commands in a private root; its failure is the caller's to judge."""
     environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf"), "LC_ALL": "C.UTF-8"}
     return _run(command, environment)
 
@@ -320,8 +322,11 @@ def _run(command: Sequence[str], environment: dict[str, str]) -> subprocess.Comp
         ) from error
 
 
-def _update(root: Path, suite: str) -> None:
-    updated = _apt(root, "apt-get", "update", "-qq")
+def update(root: Path, suite: str) -> None:
+    """Read the archive's lists. Raises :class:`FetchError` when they cannot be had,
+    :class:`HostError` for a full disk.
+    """
+    updated = apt(root, "apt-get", "update", "-qq")
     if "No space left on device" in updated.stderr:
         raise HostError(
             "the disk is full",
@@ -345,7 +350,7 @@ def _stanzas(root: Path, options: list[str], files: list[str]) -> dict[str, str]
         name, version, architecture = file.removesuffix(".deb").split("_")
         suffix = "" if architecture == "all" else f":{architecture}"
         asked.append(f"{name}{suffix}={version}")
-    shown = _apt(root, "apt-cache", *options, "show", *asked)
+    shown = apt(root, "apt-cache", *options, "show", *asked)
     found = {}
     for stanza in shown.stdout.split("\n\n"):
         if match := re.search(r"(?m)^SHA256: ([0-9a-f]{64})$", stanza):

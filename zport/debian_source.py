@@ -99,14 +99,14 @@ def _index(workspace: Workspace, file: DebianSourceFile, base: str) -> str:
     name = f"source-{file.suite}"
     root = workspace.root / "apt" / name
     with workspace.exclusive(f"apt-{name}"):
-        debian._write_root(
+        debian.write_root(
             root,
             [host_target().debian],
             # The pinned hash is what counts, so a snapshot may be past its date.
             f"deb-src [signed-by={debian.KEYRING} check-valid-until=no] {base} {file.suite} main\n",
         )
-        debian._update(root, file.suite)
-        shown = debian._apt(root, "apt-cache", "showsrc", "--only-source", file.package)
+        debian.update(root, file.suite)
+        shown = debian.apt(root, "apt-cache", "showsrc", "--only-source", file.package)
     if "deb-src" in shown.stderr:
         raise FetchError(
             "the archive has no index of source packages",

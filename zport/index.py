@@ -29,10 +29,12 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import Version
 
 from zport.errors import BuildError, UsageError
+from zport.provenance import SUFFIX as PROVENANCE_SUFFIX
+from zport.wheels import SBOM_SUFFIX
 from zport.workspace import make_folder, part_folder, sha256_file, write_json, write_whole
 
 API = "1.1"
-ATTACHED = {"_zport-provenance": ".provenance.json", "_zport-sbom": ".cdx.json"}
+ATTACHED = {"_zport-provenance": PROVENANCE_SUFFIX, "_zport-sbom": SBOM_SUFFIX}
 """Files beside a wheel by the key that links them; PEP 691 leaves ``_`` to the index's own."""
 CONTENT = ("README.txt", "files", "simple")
 TEMPLATES = Path(__file__).resolve().parent / "templates"

@@ -17,7 +17,7 @@ from zport.debian import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
 from zport.errors import BlockedError
 from zport.origin import Origin, Root
-from zport.plan_wheel import WheelPlan, plan_wheel
+from zport.plan_wheel import Supply, WheelPlan, plan_wheel
 from zport.providers import Provided, Resolver, require_unblocked
 from zport.recipes import Mode
 from zport.render import TEMPLATES, render
@@ -90,9 +90,7 @@ class Planner:
             images={"base": base.image},
             agent=agent,
             packages=names,
-            wheel_images=[
-                {"stage": w.name, "reference": w.image, "platform": target.oci} for w in wheels
-            ],
+            wheel_images=Supply(tuple(wheels), ()).images,
             site_packages=f"/usr/local/lib/python{self.distribution.python_version}/dist-packages",
         )
         versions = {p.name: p.version for p in packages.packages}

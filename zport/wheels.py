@@ -17,6 +17,9 @@ from zport.targets import Target
 from zport.wheel_check import Expected, problems
 from zport.workspace import Workspace, part_folder, write_whole
 
+SBOM_SUFFIX = ".cdx.json"
+"""After the name of a wheel: the file beside it with its SBOM."""
+
 
 def take_wheel(step: Step, engine: Engine, workspace: Workspace) -> Path:
     """The wheel of a finished step in the build folder, checked for its target."""
@@ -51,7 +54,7 @@ def write_sbom(wheel: Path) -> Path | None:
     """Lay the SBOM that is inside a wheel beside it, where an index can link it."""
     with zipfile.ZipFile(wheel) as archive:
         inside = [name for name in archive.namelist() if name.endswith(f"/sboms/{SBOM_NAME}")]
-        path = wheel.with_name(f"{wheel.name}.cdx.json")
+        path = wheel.with_name(wheel.name + SBOM_SUFFIX)
         return write_whole(path, archive.read(inside[0])) if inside else None
 
 

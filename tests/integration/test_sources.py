@@ -34,7 +34,9 @@ def factory(checkout: Path, tmp_path: Path) -> Path:
     archive = tmp_path / "cmake-leaf-1.0.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(FIXTURES / "cmake-leaf", "cmake-leaf-1.0")
-    files = {path.name: path.read_bytes() for path in (FIXTURES / "meson-leaf").iterdir()}
+        tar.add(FIXTURES / "leaf.c", "cmake-leaf-1.0/leaf.c")
+    sources = [*(FIXTURES / "meson-leaf").iterdir(), FIXTURES / "leaf.c"]
+    files = {path.name: path.read_bytes() for path in sources}
     upstream = repository(tmp_path / "meson-leaf.git", files)
     head = commit(upstream, {"README": b"of the tests\n"})
     packed = tmp_path / "meson-leaf-1.0.tar"

@@ -21,7 +21,10 @@ from zport.pypi import Index
 
 ABSENT = "1" * 40
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("git") is None, reason="needs git"),
+    pytest.mark.usefixtures("home"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -30,16 +33,6 @@ def naps(monkeypatch):
     slept: list[float] = []
     monkeypatch.setattr(git, "time", SimpleNamespace(sleep=slept.append))
     return slept
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A user without configuration."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    return folder
 
 
 @pytest.fixture
