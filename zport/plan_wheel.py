@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from zport.errors import BlockedError, DefinitionError
 from zport.graph import cycle_error
 from zport.pypi import IndexFile
-from zport.recipes import BUILD_LOCK, TEST_LOCK, Mode, Recipe
+from zport.recipes import BUILD_LOCK, TEST_LOCK, Mode, Recipe, Vendored
 from zport.requirements import Pin
 from zport.sbom import sbom_file
 from zport.sources import coordinates
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zport.plan import Planner
 
 TEST_WHEELS = "test-wheels"
+VENDORED = "recipe/vendored"
 OVERLAY = "overlay"
 """Folder of a recipe with files that go into the source, such as a ``pyproject.toml`` for a project
 that has none."""
@@ -142,10 +143,8 @@ def _plan(planner: Planner, recipe: Recipe, target: Target, mode: Mode, suffix: 
         machine=machine,
         mode=mode,
         environment=dict(recipe.build.environment),
-        source=recipe.source.filename,
+        source=source_tree(recipe, target),
         folder=recipe.build.folder,
-        overlay=(recipe.folder / OVERLAY).is_dir(),
-        patched=bool(patches),
         build_packages=names,
         test_packages=list(recipe.test.packages),
         test_imports=list(recipe.test.imports),
@@ -178,10 +177,11 @@ def build_packages(recipe: Recipe, target: Target) -> list[str]:
 
 
 def recipe_files(recipe: Recipe, target: Target) -> list[ContextFile]:
-    """What the recipe itself brings into the build: source, patches, overlay, settings."""
+    """What the recipe itself brings into the build: sources, patches, overlay, settings."""
     settings = json.dumps(recipe.build.settings, indent=2, sort_keys=True) + "\n"
     return [
-        source_file(recipe),
+        source_file(recipe, "recipe"),
+        *(source_file(project, VENDORED) for project in recipe.vendored),
         *(ContextFile.local(f"recipe/patches/{p.path.name}", p.path)
           for p in recipe.patches(target)),
         *tree_files(recipe.folder / OVERLAY, f"recipe/{OVERLAY}", "*"),
@@ -203,10 +203,24 @@ def test_script(recipe: Recipe) -> list[ContextFile]:
     return [ContextFile.local(f"test/{path.name}", path)]
 
 
-def source_file(recipe: Recipe) -> ContextFile:
-    """The recipe's source in a build context."""
-    source = coordinates(recipe.name, recipe.version, recipe.source)
-    return ContextFile(f"recipe/{recipe.source.filename}", recipe.source.sha256, source)
+def source_tree(recipe: Recipe, target: Target) -> dict[str, object]:
+    """How the files of :func:`recipe_files` become one tree, as the templates take it."""
+    vendored = [
+        {"archive": f"{VENDORED}/{project.source.filename}", "folder": project.folder}
+        for project in recipe.vendored
+    ]
+    return {
+        "archive": f"recipe/{recipe.source.filename}",
+        "vendored": vendored,
+        "overlay": (recipe.folder / OVERLAY).is_dir(),
+        "patched": bool(recipe.patches(target)),
+    }
+
+
+def source_file(project: Recipe | Vendored, folder: str) -> ContextFile:
+    """The source of a recipe, or one that it vendors, in a folder of a build context."""
+    source = coordinates(project.name, project.version, project.source)
+    return ContextFile(f"{folder}/{project.source.filename}", project.source.sha256, source)
 
 
 def supply(

@@ -18,7 +18,7 @@ from zport.errors import BuildError
 from zport.fetch import Member, UrlFile
 from zport.purl import file_purl, package_purl, source_uri
 from zport.pypi import IndexFile
-from zport.recipes import Mode, Recipe
+from zport.recipes import Mode, Recipe, Vendored
 from zport.step import ContextFile, Derived, Step
 from zport.workspace import sha256_file, write_json
 
@@ -89,10 +89,13 @@ def _dependencies(step: Step, recipe: Recipe) -> list[dict[str, Any]]:
     """
     dockerfile = hashlib.sha256(step.dockerfile.encode()).hexdigest()
     found = [{"name": "Dockerfile", "digest": {"sha256": dockerfile}}]
+    projects: list[Recipe | Vendored] = [*recipe.vendored, recipe]
+    sources = {project.source.sha256: project for project in projects}
     for file in step.context:
         if isinstance(file.source, Derived):
             continue
-        uri = source_uri(recipe) if file.sha256 == recipe.source.sha256 else _uri(file.source)
+        project = sources.get(file.sha256)
+        uri = source_uri(project) if project else _uri(file.source)
         found.append(_descriptor(file, uri))
     return sorted(found, key=lambda dependency: str(dependency["name"]))
 

@@ -10,7 +10,7 @@ from packageurl import PackageURL
 
 from zport.debian import DebianPackage
 from zport.pypi import IndexFile
-from zport.recipes import Recipe
+from zport.recipes import Recipe, Vendored
 from zport.sources import DebianSource, GitSource, PyPISource, UrlSource
 
 
@@ -30,11 +30,11 @@ def recipe_purl(recipe: Recipe) -> str:
     return _pypi(recipe.name, recipe.version, "")
 
 
-def source_purl(recipe: Recipe) -> str:
-    """The source that a recipe builds."""
-    match source := recipe.source:
+def source_purl(project: Recipe | Vendored) -> str:
+    """The source of a recipe, or one that it vendors."""
+    match source := project.source:
         case PyPISource():
-            return _pypi(recipe.name, recipe.version, source.filename)
+            return _pypi(project.name, project.version, source.filename)
         case DebianSource():
             qualifiers = {"arch": "source", "distro": source.suite, "file_name": source.filename}
             name, version = source.package, source.version
@@ -42,19 +42,19 @@ def source_purl(recipe: Recipe) -> str:
         case UrlSource():
             place = {"download_url": source.url, "checksum": f"sha256:{source.sha256}"}
         case GitSource():
-            place = {"vcs_url": source_uri(recipe)}
-    return PackageURL("generic", None, recipe.name, recipe.version, place).to_string()
+            place = {"vcs_url": source_uri(project)}
+    return PackageURL("generic", None, project.name, project.version, place).to_string()
 
 
-def source_uri(recipe: Recipe) -> str:
-    """Where a recipe's source is: its URL or commit, else its package URL."""
-    match source := recipe.source:
+def source_uri(project: Recipe | Vendored) -> str:
+    """Where such a source is: its URL or commit, else its package URL."""
+    match source := project.source:
         case UrlSource():
             return source.url
         case GitSource():
             return f"git+{source.url}@{source.commit}"
         case _:
-            return source_purl(recipe)
+            return source_purl(project)
 
 
 def _pypi(name: str, version: str, filename: str) -> str:

@@ -21,6 +21,7 @@ PATCHES = PROJECT / "patches"
 
 Mode = Literal["cross", "emulated", "native"]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
 BUILD_LOCK = "build-requirements.lock"
 TEST_LOCK = "test-requirements.lock"
@@ -44,6 +45,18 @@ class Build(Definition):
     environment: dict[VariableName, Line] = Field(default={})
     settings: dict[str, str | tuple[str, ...]] = Field(default={})
     folder: str = "."
+
+
+class Vendored(Definition):
+    """Another project's source that is built as a part of this one, as with a git submodule.
+
+    ``folder`` is where in the recipe's source it is unpacked: a folder that is not there, or empty.
+    """
+
+    name: PackageName
+    version: str
+    folder: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*(/[\w+-][\w.+-]*)*$")]
+    source: Source
 
 
 class Test(Definition):
@@ -80,12 +93,13 @@ class Recipe(Definition):
     version has never been built and tested; without it, it has.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    name: PackageName
     version: str
     summary: str
     replaces_published: bool = False
     not_run: str | None = None
     source: Source
+    vendored: tuple[Vendored, ...] = ()
     build: Build = Build()
     test: Test = Test()
     suite: Suite | None = None

@@ -53,7 +53,7 @@ from zport.errors import PatchError
 from zport.patches import Patch
 from zport.purl import file_purl, package_purl, recipe_purl, source_purl, source_uri
 from zport.pypi import IndexFile
-from zport.recipes import Recipe
+from zport.recipes import Recipe, Vendored
 from zport.step import ContextFile, Derived
 from zport.targets import Target
 from zport.workspace import digest, sha256_file
@@ -90,7 +90,9 @@ def wheel_sbom(
     """
     wheel = _wheel(recipe, patches, target, compiled_on)
     tools = [_zport(), *map(_package, packages), *map(_requirement, requirements)]
+    vendored = [_vendored(project) for project in recipe.vendored]
     bom = Bom(
+        components=vendored,
         serial_number=UUID(int=0),
         metadata=BomMetaData(
             component=wheel,
@@ -99,6 +101,7 @@ def wheel_sbom(
             tools=ToolRepository(components=tools),
         ),
     )
+    bom.register_dependency(wheel, vendored)
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
     content: dict[str, Any] = json.loads(text)
     content["serialNumber"] = uuid5(NAMESPACE_URL, f"urn:zport:sbom:{digest(content)}").urn
@@ -130,7 +133,8 @@ def recipe_digest(recipe: Recipe) -> str:
 
     Its tests, its summary and whether it ever ran are left out: they do not change the wheel.
     """
-    return digest(recipe.model_dump(mode="json", include={"name", "version", "source", "build"}))
+    said = {"name", "version", "source", "vendored", "build"}
+    return digest(recipe.model_dump(mode="json", include=said))
 
 
 def changed_files(patch: Patch) -> list[str]:
@@ -178,6 +182,12 @@ def _wheel(
             *(fact for patch in patches for fact in _patch_facts(patch)),
         ],
     )
+
+
+def _vendored(project: Vendored) -> Component:
+    component = _component(ComponentType.LIBRARY, source_purl(project), project.source.sha256)
+    component.bom_ref.value = f"vendored:{project.folder}"
+    return component
 
 
 def _patch(patch: Patch) -> PatchEntry:

@@ -31,10 +31,11 @@ def zport(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def factory(checkout: Path, tmp_path: Path) -> Path:
     """A checkout with recipes for an archive at a URL, a git repository, a Debian source."""
-    archive = tmp_path / "cmake-leaf-1.0.tar.gz"
+    archive, vendored = tmp_path / "cmake-leaf-1.0.tar.gz", tmp_path / "leaf-1.0.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(FIXTURES / "cmake-leaf", "cmake-leaf-1.0")
-        tar.add(FIXTURES / "leaf.c", "cmake-leaf-1.0/leaf.c")
+    with tarfile.open(vendored, "w:gz") as tar:
+        tar.add(FIXTURES / "leaf.c", "leaf-1.0/leaf.c")
     sources = [*(FIXTURES / "meson-leaf").iterdir(), FIXTURES / "leaf.c"]
     files = {path.name: path.read_bytes() for path in sources}
     upstream = repository(tmp_path / "meson-leaf.git", files)
@@ -43,7 +44,10 @@ def factory(checkout: Path, tmp_path: Path) -> Path:
     unpinned = GitArchive(upstream.as_uri(), head, False, packed.name, "0" * 64)
     pack(Workspace(tmp_path / "other"), unpinned, packed)
     pins = {
-        "cmake-leaf": {"@URL@": archive.as_uri(), "@SHA256@": sha256_file(archive)},
+        "cmake-leaf": {
+            "@URL@": archive.as_uri(), "@SHA256@": sha256_file(archive),
+            "@VENDORED@": vendored.as_uri(), "@VENDORED-SHA256@": sha256_file(vendored),
+        },
         "meson-leaf": {
             "@URL@": upstream.as_uri(), "@COMMIT@": head, "@SHA256@": sha256_file(packed),
         },

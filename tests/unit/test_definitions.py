@@ -22,6 +22,14 @@ requirements = ["numpy>=2", "pyyaml"]
 PyYAML = "python3-yaml"
 """
 
+TWIG = """[[vendored]]
+name = "twig"
+version = "1"
+folder = "{}"
+source = {{ kind = "url", url = "https://example.org/t.zip", filename = "t.zip", sha256 = "" }}
+
+[test]"""
+
 
 @pytest.fixture
 def recipe_text(fixtures: Path) -> str:
@@ -82,6 +90,10 @@ def test_a_bad_agent_is_refused_with_file_field_and_expectation(tmp_path, find, 
         pytest.param("{ LEAF =", '{ "A B" =', ["build.environment.A B", "pattern"], id="variable"),
         pytest.param('kind = "pypi"', 'kind = "ftp"', ["source.kind", "'pypi'", "ftp"], id="kind"),
         pytest.param("[test]", "[tset]", ["tset", "did you mean test"], id="no test"),
+        pytest.param("[test]", TWIG.format("../up"), ["vendored.0.folder", "../up"], id="leaves"),
+        pytest.param("[test]", TWIG.format("a/../b"), ["vendored.0.folder"], id="leaves later"),
+        pytest.param("[test]", TWIG.format("/a"), ["vendored.0.folder"], id="absolute"),
+        pytest.param("[test]", TWIG.format("a b"), ["vendored.0.folder"], id="shell's characters"),
     ],
 )
 def test_a_bad_recipe_is_refused(tmp_path, recipe_text, find, put, told):

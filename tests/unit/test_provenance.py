@@ -104,6 +104,22 @@ def test_the_source_is_named_by_the_recipe_whatever_its_kind(tmp_path, wheel):
     assert inputs[-1]["uri"] == f"git+https://example.org/leaf.git@{'c' * 40}"
 
 
+def test_a_vendored_source_is_named_by_its_own_coordinates(tmp_path, wheel):
+    source = {
+        "kind": "url",
+        "url": "https://example.org/t",
+        "filename": "t.zip",
+        "sha256": "e" * 64,
+    }
+    twig = {"name": "twig", "version": "1", "folder": "twig", "source": source}
+    with_twig = Recipe.model_validate({**RECIPE.model_dump(), "vendored": [twig]})
+    told = wheel_provenance(step(tmp_path), with_twig, wheel, "native", [])
+    inputs = told["predicate"]["buildDefinition"]["resolvedDependencies"]
+    uris = {one["name"]: one.get("uri") for one in inputs}
+    assert uris["files/x"] == "https://example.org/t"
+    assert uris["source/leaf-1.0.tar.gz"] == "pkg:pypi/leaf@1.0?file_name=leaf-1.0.tar.gz"
+
+
 def test_it_lies_beside_the_wheel_where_the_index_finds_it(tmp_path, wheel, statement):
     written = write_provenance(step(tmp_path), RECIPE, wheel, "cross", [TOOLS])
     assert written == provenance_path(wheel)

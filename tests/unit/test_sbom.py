@@ -106,6 +106,24 @@ def test_the_wheel_comes_from_its_source(kind, purl, uri):
     assert PackageURL.from_string(source["purl"]).to_string() == source["purl"]
 
 
+def test_vendored_sources_are_parts_of_the_wheel():
+    source = {"kind": "debian", "sha256": "6" * 64, **SOURCES["debian"]}
+    twig = {"name": "twig", "version": "2", "folder": "third_party/twig", "source": source}
+    chosen = recipe(vendored=[twig])
+    bill = json.loads(write(chosen=chosen))
+    (part,) = bill["components"]
+    assert part["purl"] == source_uri(chosen.vendored[0])
+    assert part["hashes"] == [{"alg": "SHA-256", "content": "6" * 64}]
+    wheel = bill["metadata"]["component"]["bom-ref"]
+    needed = {entry["ref"]: entry.get("dependsOn", []) for entry in bill["dependencies"]}
+    assert needed == {wheel: [part["bom-ref"]], part["bom-ref"]: []}
+    assert recipe_digest(chosen) != recipe_digest(recipe())
+    both = add_bundled(
+        bill, [bundled_component("a.so", "1", "a", "s390x", "x.libs/a.so", "7" * 64)]
+    )
+    assert [one["name"] for one in both["components"]] == ["a.so", part["name"]]
+
+
 def test_a_patch_is_told_with_reason_state_and_files(patch):
     body = f"{BODY}--- a/old.h\t2020-01-01\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"
     patches = [patch("0002-swap.patch", body=body), patch(header="Forwarded: https://e.org/1\n")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zport.errors import UsageError
 from zport.plan import Planner
-from zport.plan_wheel import OVERLAY, Supply, recipe_files, supply
+from zport.plan_wheel import Supply, recipe_files, source_tree, supply
 from zport.pypi import IndexFile
 from zport.recipes import TEST_LOCK, Recipe, Suite
 from zport.step import ContextFile, Step, package_files, tree_files
@@ -70,9 +70,7 @@ def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
         ],
         images={"base": base.image},
         packages=list(recipe.test.packages),
-        source=shlex.quote(recipe.source.filename),
-        overlay=(recipe.folder / OVERLAY).is_dir(),
-        patched=bool(recipe.patches(target)),
+        source=source_tree(recipe, target),
         files=[shlex.quote(path) for path in suite.files],
         stages=wheels.stages,
         wheel_images=wheels.images,
