@@ -144,25 +144,13 @@ def needed(graph: Graph, names: Iterable[str], *, tests: bool = True) -> Graph:
 
     Raises :class:`zport.errors.UsageError` for a name that is no recipe.
     """
-    return _reach(graph, names, {name: graph.needs(name, tests=tests) for name in graph.names})
-
-
-def dependents(graph: Graph, names: Iterable[str], *, tests: bool = True) -> Graph:
-    """The part of the graph that needs the named recipes, they themselves included.
-
-    Raises :class:`zport.errors.UsageError` for a name that is no recipe.
-    """
-    return _reach(graph, names, graph.users(tests=tests))
-
-
-def _reach(graph: Graph, names: Iterable[str], edges: Mapping[str, Iterable[str]]) -> Graph:
     waiting = [choose_by_name("recipe", name, graph.names) for name in names]
     reached: set[str] = set()
     while waiting:
         name = waiting.pop()
         if name not in reached:
             reached.add(name)
-            waiting += edges[name]
+            waiting += graph.needs(name, tests=tests)
     return Graph(_among(graph.build, reached), _among(graph.test, reached))
 
 

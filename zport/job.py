@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -33,7 +34,7 @@ from zport.progress import Progress
 from zport.provenance import provenance_path, write_provenance
 from zport.providers import Resolver
 from zport.pypi import Index
-from zport.recipes import Mode
+from zport.recipes import Mode, Recipe
 from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
 from zport.step import Step
@@ -42,6 +43,7 @@ from zport.targets import REFERENCE, Target, host_target
 from zport.wheels import wheel_of, write_sbom
 from zport.workspace import Workspace, digest, read_json, sha256_file, write_json
 
+Planned = TypeVar("Planned")
 SPACE = 4_000_000_000
 """Bytes that a build from nothing takes at most, images included."""
 
@@ -133,28 +135,43 @@ class Job:
 
         One that is asked for alone raises; of several the others go on.
         """
-        planned = []
-        for name in self.request.recipes:
-            try:
-                recipe = self.planner.resolver.recipe(name)
-                steps = [plan_wheel(self.planner, recipe, target) for target in self.targets]
-            except (BlockedError, DefinitionError, PatchError) as error:
-                if len(self.request.recipes) == 1:
-                    raise
-                self.unplanned[name] = error
-                continue
-            planned += [self.planner.wheels[step.name] for step in steps]
-        return planned
+
+        def on_every_target(recipe: Recipe) -> list[WheelPlan]:
+            steps = [plan_wheel(self.planner, recipe, target) for target in self.targets]
+            return [self.planner.wheels[step.name] for step in steps]
+
+        return list(chain.from_iterable(self._planned(self.request.recipes, on_every_target)))
 
     @cached_property
     def suites(self) -> dict[str, list[SuitePlan]]:
-        """The suite of every recipe that was asked for, on every target."""
-        recipes = [self.planner.resolver.recipe(name) for name in self.request.suites]
-        return {
-            recipe.name: [plan_suite(self.planner, recipe, target) for target in self.targets]
-            for recipe in recipes
-            if recipe.suite
-        }
+        """The suite of every recipe that was asked for, on every target; else as ``wheels``."""
+
+        def on_every_target(recipe: Recipe) -> list[SuitePlan]:
+            return [plan_suite(self.planner, recipe, target) for target in self.targets]
+
+        planned = self._planned(self.request.suites, on_every_target)
+        return {plans[0].recipe.name: plans for plans in planned}
+
+    def _planned(self, names: Sequence[str], plan: Callable[[Recipe], Planned]) -> list[Planned]:
+        """What can be planned of these recipes; the others' errors are kept."""
+        planned = []
+        for name in names:
+            try:
+                planned.append(plan(self.planner.resolver.recipe(name)))
+            except (BlockedError, DefinitionError, PatchError) as error:
+                if len(names) == 1:
+                    raise
+                self.unplanned[name] = error
+        return planned
+
+    def raise_unplanned(self) -> None:
+        """Tell of every recipe that could not be planned, and fail as the first of them does."""
+        errors = list(self.unplanned.items())
+        for name, error in errors[1:]:
+            self.request.console.print(f"not planned: {name}: {error}", style="red",
+                                       soft_wrap=True, markup=False)  # fmt: skip
+        if errors:
+            raise errors[0][1]
 
     @cached_property
     def models(self) -> dict[str, tuple[Model, Step | None]]:

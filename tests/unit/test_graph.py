@@ -7,7 +7,6 @@ from zport import recipes, requirements
 from zport.errors import DefinitionError, UsageError
 from zport.graph import (
     Graph,
-    dependents,
     holds_somewhere,
     levels,
     needed,
@@ -114,21 +113,16 @@ def test_the_order_does_not_depend_on_the_order_of_reading(science):
     assert graph_as_dot(again) == graph_as_dot(science)
 
 
-def test_the_closure_of_what_is_needed_and_of_who_needs_it(science):
+def test_the_closure_of_what_is_needed(science):
     assert needed(science, ["pandas"]).names == ["numpy", "pandas", "scipy"]
     assert needed(science, ["pandas"], tests=False).names == ["numpy", "pandas"]
     assert needed(science, ["leaf", "numpy"]).names == ["leaf", "numpy"]
     assert needed(science, []).names == []
-    assert dependents(science, ["scipy"]).names == ["pandas", "scipy"]
-    assert dependents(science, ["scipy"], tests=False).names == ["scipy"]
-    assert dependents(science, ["numpy"]).names == ["numpy", "pandas", "scipy"]
-    assert dependents(science, ["scipy"]).build["pandas"] == ()
 
 
-@pytest.mark.parametrize("ask", [needed, dependents])
-def test_an_unknown_name_is_told_with_the_nearest(science, ask):
+def test_an_unknown_name_is_told_with_the_nearest(science):
     with pytest.raises(UsageError, match="did you mean pandas"):
-        ask(science, ["panda"])
+        needed(science, ["panda"])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from zport import job as job_module
-from zport.cli.wheels import raise_unplanned
 from zport.errors import BlockedError
 from zport.job import Job, Request
 from zport.targets import TARGETS
@@ -17,11 +16,11 @@ TARGET = TARGETS["s390x"]
 
 @pytest.fixture
 def make(workspace, monkeypatch):
-    """A job whose planner knows every recipe, and can plan all but `bad`."""
+    """A job whose planner knows every recipe, and can plan all but `bad` and `worse`."""
 
     def plan(planner, recipe, target):
-        if recipe == "bad":
-            raise BlockedError("no wheel of cython", where="recipes/bad")
+        if recipe in ("bad", "worse"):
+            raise BlockedError("no wheel of cython", where=f"recipes/{recipe}")
         planner.wheels[f"wheel-{recipe}"] = f"plan of {recipe}"
         return SimpleNamespace(name=f"wheel-{recipe}")
 
@@ -38,12 +37,14 @@ def make(workspace, monkeypatch):
 
 
 def test_the_others_are_planned_and_the_failure_is_kept(make):
-    job = make("one", "bad", "two")
+    job = make("one", "bad", "two", "worse")
     assert job.wheels == ["plan of one", "plan of two"]
-    assert list(job.unplanned) == ["bad"]
+    assert list(job.unplanned) == ["bad", "worse"]
     with pytest.raises(BlockedError, match="no wheel of cython"):
-        raise_unplanned(job)
-    assert "not planned: bad: recipes/bad" in job.request.console.file.getvalue()
+        job.raise_unplanned()
+    said = job.request.console.file.getvalue()
+    assert "not planned: worse: recipes/worse" in said
+    assert "bad" not in said  # it is what the command fails with
 
 
 def test_one_that_is_asked_for_alone_fails_at_once(make):
@@ -54,4 +55,4 @@ def test_one_that_is_asked_for_alone_fails_at_once(make):
 def test_without_failures_nothing_is_raised(make):
     job = make("one")
     assert job.wheels
-    raise_unplanned(job)
+    job.raise_unplanned()

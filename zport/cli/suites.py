@@ -45,6 +45,7 @@ def suite(
     ))  # fmt: skip
     job.build()
     judge_all(job, record=record)
+    job.raise_unplanned()
 
 
 def chosen_suites(packages: Sequence[str]) -> list[str]:

@@ -63,22 +63,13 @@ def wheel(
     print_head(job)
     print_plan(job, verbose=verbose or plan)
     if plan:
-        raise_unplanned(job)
+        job.raise_unplanned()
         return
     try:
         job.build()
     finally:
         print_wheels(job)
-    raise_unplanned(job)
-
-
-def raise_unplanned(job: Job) -> None:
-    """Tell of every recipe that could not be planned, and fail as the first of them does."""
-    for name, error in job.unplanned.items():
-        job.request.console.print(f"not planned: {name}: {error}", style="red", soft_wrap=True,
-                                  markup=False)  # fmt: skip
-    if job.unplanned:
-        raise next(iter(job.unplanned.values()))
+    job.raise_unplanned()
 
 
 def index(
