@@ -150,7 +150,7 @@ class Job:
             return [plan_suite(self.planner, recipe, target) for target in self.targets]
 
         planned = self._planned(self.request.suites, on_every_target)
-        return {plans[0].recipe.name: plans for plans in planned}
+        return {plans[0].recipe.title: plans for plans in planned}
 
     def _planned(self, names: Sequence[str], plan: Callable[[Recipe], Planned]) -> list[Planned]:
         """What can be planned of these recipes; the others' errors are kept."""

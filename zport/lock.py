@@ -37,8 +37,9 @@ def write_locks(names: Sequence[str]) -> list[Path]:
     requirement.
     """
     known = list(dict.fromkeys([*agent_names(), *recipe_names(), TOOLCHAIN]))
-    chosen = [choose_by_name("agent or recipe", name, known) for name in names] or known
-    return [path for name in chosen for path in _write_locks(name)]
+    for name in names:
+        choose_by_name("agent or recipe", name.partition("==")[0], known)
+    return [path for name in names or known for path in _write_locks(name)]
 
 
 def _write_locks(name: str) -> list[Path]:
@@ -50,7 +51,7 @@ def _write_locks(name: str) -> list[Path]:
         agent = load_agents(name)[0]
         title = f"The pinned closure of {name}.toml's requirements."
         paths.append(_write_lock(agent.lock, name, title, _not_packaged(agent)))
-    if name in recipe_names():
+    if name.partition("==")[0] in recipe_names():
         recipe = load_recipe(name)
         paths += write_recipe_locks(recipe, recipe.folder)
     return paths
@@ -60,11 +61,12 @@ def write_recipe_locks(recipe: Recipe, folder: Path) -> list[Path]:
     """Write a recipe's two locks into a folder; returns their paths. Raises as the above."""
     # A source from elsewhere may be of a package that the index does not know.
     itself = [f"{recipe.name}=={recipe.version}"] if recipe.source.kind == "pypi" else []
+    name = recipe.name if recipe.title == recipe.name else recipe.pin.text
     build, test = "What the build imports.", "The wheel and what its tests import."
     requires = recipe.build.requires, [*itself, *recipe.test.requires]
     return [
-        _write_lock(folder / BUILD_LOCK, recipe.name, build, requires[0], recipe),
-        _write_lock(folder / TEST_LOCK, recipe.name, test, requires[1], recipe),
+        _write_lock(folder / BUILD_LOCK, name, build, requires[0], recipe),
+        _write_lock(folder / TEST_LOCK, name, test, requires[1], recipe),
     ]
 
 

@@ -19,7 +19,7 @@ from zport.pypi import IndexFile
 from zport.recipes import BUILD_LOCK, TEST_LOCK, Mode, Recipe, Vendored
 from zport.requirements import Pin
 from zport.sbom import sbom_file
-from zport.sources import coordinates
+from zport.sources import coordinates, is_pinned
 from zport.step import ContextFile, Step, package_files, tree_files
 from zport.targets import Target
 from zport.workspace import PROJECT
@@ -82,7 +82,7 @@ def plan_wheel(planner: Planner, recipe: Recipe, target: Target, *, needed: bool
     """
     mode = build_mode(planner.host, recipe, target, None if needed else planner.mode)
     suffix = "" if mode in ("native", recipe.build.mode) else f"-{mode}"
-    name = f"wheel-{recipe.name}-{target.name}{suffix}"
+    name = f"wheel-{recipe.title}-{target.name}{suffix}"
     if name in planner.wheels:
         return planner.wheels[name].step
     with _once(planner, name, recipe):
@@ -130,7 +130,7 @@ def _plan(planner: Planner, recipe: Recipe, target: Target, mode: Mode, suffix: 
     ]  # fmt: skip
     wheels = Supply(tuple(dict.fromkeys((*build.steps, *links.steps, *test.steps))), ())
     return planner.step(
-        f"wheel-{recipe.name}-{target.name}{suffix}",
+        f"wheel-{recipe.title}-{target.name}{suffix}",
         f"{recipe.name} {recipe.version} for {target.oci}, {mode}",
         "wheel",
         target,
@@ -164,7 +164,7 @@ def build_mode(host: Target, recipe: Recipe, target: Target, forced: Mode | None
     if mode == "native":
         raise BlockedError(
             f"{recipe.name} builds only on {target.name} itself",
-            where=f"recipes/{recipe.name}/recipe.toml: build.mode",
+            where=f"{recipe.file}: build.mode",
             next_step=f"run on {target.name}, or force --mode emulated",
         )
     return mode
@@ -197,7 +197,7 @@ def test_script(recipe: Recipe) -> list[ContextFile]:
     if not path.is_file():
         raise DefinitionError(
             f"no such file: {path.name}",
-            where=f"recipes/{recipe.name}/recipe.toml: test.script",
+            where=f"{recipe.file}: test.script",
             next_step="write it beside the recipe",
         )
     return [ContextFile.local(f"test/{path.name}", path)]
@@ -219,6 +219,12 @@ def source_tree(recipe: Recipe, target: Target) -> dict[str, object]:
 
 def source_file(project: Recipe | Vendored, folder: str) -> ContextFile:
     """The source of a recipe, or one that it vendors, in a folder of a build context."""
+    if not is_pinned(project.source):
+        raise BlockedError(
+            f"the source of {project.name} {project.version} is not pinned yet",
+            where="source.sha256",
+            next_step="fetch it, look at it, and write its commit and SHA-256 to the recipe",
+        )
     source = coordinates(project.name, project.version, project.source)
     return ContextFile(f"{folder}/{project.source.filename}", project.source.sha256, source)
 
@@ -236,7 +242,7 @@ def supply(
             continue
         provided = planner.resolver.provide(pin, target)
         if provided.kind == "recipe":
-            needed = planner.resolver.recipe(pin.name)
+            needed = planner.resolver.recipe(pin.text)
             steps.append(plan_wheel(planner, needed, target, needed=True))
             built.append(IndexFile(pin.name, pin.version, "", ""))
         elif provided.file is not None:
@@ -245,7 +251,7 @@ def supply(
         else:
             raise BlockedError(
                 provided.reason or pin.text,
-                where=f"recipes/{recipe.name}/{lock}",
+                where=recipe.file.with_name(lock),
                 next_step=f"pin a version that has a wheel, or: zport recipe new {pin.name}",
             )
     return Supply(tuple(steps), tuple(files), tuple(built))

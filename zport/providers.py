@@ -18,7 +18,7 @@ from zport.agents import Agent
 from zport.distribution import Distribution
 from zport.errors import BlockedError, DefinitionError
 from zport.pypi import Index, IndexFile
-from zport.recipes import Recipe, load_recipe, recipe_names
+from zport.recipes import Recipe, load_recipe, other_versions, recipe_names
 from zport.requirements import Pin, holds, read_pins
 from zport.targets import Target
 from zport.workspace import Workspace, digest, read_json, write_json
@@ -48,6 +48,10 @@ class Provided:
     package: str | None = None
     reason: str | None = None
 
+    @property
+    def text(self) -> str:
+        return f"{self.name}=={self.version}"
+
 
 class Resolver:
     """Decides providers; what the index answered is kept until the lock changes."""
@@ -72,7 +76,7 @@ class Resolver:
 
     def provide(self, pin: Pin, target: Target) -> Provided:
         """Where one pin comes from: a published wheel, our recipe, or nowhere."""
-        recipe = self.recipe(pin.name) if pin.name in self._recipe_names else None
+        recipe = self._recipe_for(pin)
         fits = recipe is not None and recipe.version == pin.version
         if recipe and fits and recipe.replaces_published:
             return Provided(pin.name, pin.version, "recipe")
@@ -83,11 +87,17 @@ class Resolver:
             return replace(published, reason=f"{published.reason} but of {recipe.version}")
         return published
 
-    def recipe(self, name: str) -> Recipe:
-        """A package's recipe, read once."""
-        if name not in self._recipes:
-            self._recipes[name] = load_recipe(name)
-        return self._recipes[name]
+    def _recipe_for(self, pin: Pin) -> Recipe | None:
+        """The recipe of the pin's version, else the package's default one, if there is any."""
+        if pin.name not in self._recipe_names:
+            return None
+        return self.recipe(pin.text if pin.version in other_versions(pin.name) else pin.name)
+
+    def recipe(self, wanted: str) -> Recipe:
+        """The recipe of ``PACKAGE`` or ``PACKAGE==VERSION``, read once."""
+        if wanted not in self._recipes:
+            self._recipes[wanted] = load_recipe(wanted)
+        return self._recipes[wanted]
 
     def applies(self, pin: Pin, target: Target) -> bool:
         """Whether the pin's marker holds on the target."""

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from packaging.utils import canonicalize_name
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from zport.agents import RequirementText
 from zport.definitions import Definition, choose_by_name, load_definition
 from zport.patches import Patch, read_patches
 from zport.requirements import Pin, read_pins
-from zport.sources import Source
+from zport.sources import Source, is_pinned
 from zport.targets import Target
 from zport.workspace import PROJECT
 
@@ -22,7 +22,9 @@ PATCHES = PROJECT / "patches"
 Mode = Literal["cross", "emulated", "native"]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
+FILE = "recipe.toml"
 BUILD_LOCK = "build-requirements.lock"
 TEST_LOCK = "test-requirements.lock"
 
@@ -88,13 +90,15 @@ class Suite(Definition):
 class Recipe(Definition):
     """A recipe as ``recipes/<package>/recipe.toml`` defines it.
 
+    Other versions of the package have a folder each beside it: ``recipes/<package>/<version>``.
+
     ``replaces_published`` says that the recipe's wheel is used even where the package index has
     one for the target, such as when the published one is wrong. ``not_run`` is the reason why this
     version has never been built and tested; without it, it has.
     """
 
     name: PackageName
-    version: str
+    version: Version
     summary: str
     replaces_published: bool = False
     not_run: str | None = None
@@ -104,9 +108,27 @@ class Recipe(Definition):
     test: Test = Test()
     suite: Suite | None = None
 
+    @field_validator("source")
+    @classmethod
+    def _has_a_pin(cls, source: Source, info: ValidationInfo) -> Source:
+        if not (info.data.get("not_run") or is_pinned(source)):
+            raise ValueError("a sha256 of zeros is no pin: only a recipe with not_run may have it")
+        return source
+
     @property
     def folder(self) -> Path:
-        return RECIPES / self.name
+        own = RECIPES / self.name / self.version
+        return own if (own / FILE).exists() else RECIPES / self.name
+
+    @property
+    def file(self) -> Path:
+        """The recipe's file, as seen from the project's folder."""
+        return self.folder.relative_to(RECIPES.parent) / FILE
+
+    @property
+    def title(self) -> str:
+        """The package, with the version where it is not the one that is taken by default."""
+        return self.name if self.folder.name == self.name else f"{self.name}-{self.version}"
 
     @property
     def build_requirements(self) -> list[Pin]:
@@ -138,17 +160,30 @@ def _pins(lock: Path, requires: tuple[str, ...]) -> list[Pin]:
 
 def recipe_names() -> list[str]:
     """The packages that the project has a recipe for."""
-    return sorted(path.parent.name for path in RECIPES.glob("*/recipe.toml"))
+    return sorted(path.parent.name for path in RECIPES.glob(f"*/{FILE}"))
 
 
-def load_recipe(name: str) -> Recipe:
-    """The recipe of a package."""
+def other_versions(name: str) -> list[str]:
+    """The versions of a package that have a recipe besides the one that is taken by default."""
+    return sorted(path.parent.name for path in (RECIPES / name).glob(f"*/{FILE}"))
+
+
+def load_recipe(wanted: str) -> Recipe:
+    """The recipe of ``PACKAGE``, or of its version with ``PACKAGE==VERSION``.
+
+    Raises :class:`UsageError` for a package or a version without a recipe.
+    """
+    name, _, version = wanted.partition("==")
     chosen = str(canonicalize_name(name))
-    if not (RECIPES / chosen / "recipe.toml").exists():
+    if not (RECIPES / chosen / FILE).exists():
         choose_by_name("recipe", chosen, recipe_names())
-    return load_definition(RECIPES / chosen / "recipe.toml", Recipe)
+    recipe = load_definition(RECIPES / chosen / FILE, Recipe)
+    if version in ("", recipe.version):
+        return recipe
+    choose_by_name(f"version of {chosen}", version, [recipe.version, *other_versions(chosen)])
+    return load_definition(RECIPES / chosen / version / FILE, Recipe)
 
 
 def load_recipes() -> list[Recipe]:
-    """All recipes of the project, each read once, sorted by name."""
+    """The recipes that are taken by default, each read once, sorted by name."""
     return [load_recipe(name) for name in recipe_names()]

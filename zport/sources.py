@@ -72,6 +72,11 @@ class GitSource(Definition):
 Source = Annotated[PyPISource | UrlSource | DebianSource | GitSource, Field(discriminator="kind")]
 
 
+def is_pinned(source: Source) -> bool:
+    """Whether the hash is known. Zeros stand for one that has not been found out yet."""
+    return bool(source.sha256.strip("0"))
+
+
 def coordinates(
     name: str, version: str, source: Source
 ) -> IndexFile | UrlFile | DebianSourceFile | GitArchive:

@@ -1,5 +1,6 @@
 """Definitions in TOML: every mistake is answered with file, field and expectation."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from zport.agents import AGENTS, Agent, agent_names, load_agents
 from zport.definitions import choose_by_name, load_definition
 from zport.errors import DefinitionError, UsageError
 from zport.recipes import Recipe, load_recipe, recipe_names
+from zport.sources import is_pinned
 from zport.targets import TARGETS
 
 AGENT = """\
@@ -157,6 +159,41 @@ def test_every_recipe_of_the_project_is_whole(name):
     assert recipe.test.script is None or (recipe.folder / recipe.test.script).is_file()
     for target in TARGETS.values():
         recipe.patches(target)
+
+
+@pytest.fixture
+def two_versions(tmp_path, fixtures, monkeypatch):
+    """Recipes of leaf 1.2, which is taken by default, and of leaf 2.0, which is not pinned."""
+    shutil.copytree(fixtures / "project/recipes", tmp_path / "recipes")
+    monkeypatch.setattr(recipes, "RECIPES", tmp_path / "recipes")
+    text = (tmp_path / "recipes/leaf/recipe.toml").read_text()
+    text = text.replace('version = "1.2"', 'version = "2.0"\nnot_run = "no source here"', 1)
+    later = tmp_path / "recipes/leaf/2.0/recipe.toml"
+    later.parent.mkdir()
+    later.write_text(re.sub(r'sha256 = ".*"', f'sha256 = "{"0" * 64}"', text))
+    return later
+
+
+def test_other_versions_of_a_package_are_asked_for_by_version(two_versions):
+    assert recipe_names() == ["leaf"]
+    assert [load_recipe(n).version for n in ("leaf", "leaf==1.2", "Leaf==2.0")] == [
+        "1.2",
+        "1.2",
+        "2.0",
+    ]
+    default, later = load_recipe("leaf"), load_recipe("leaf==2.0")
+    assert (default.title, later.title) == ("leaf", "leaf-2.0")
+    assert later.folder == two_versions.parent
+    assert str(later.file) == "recipes/leaf/2.0/recipe.toml"
+    assert str(default.file) == "recipes/leaf/recipe.toml"
+    with pytest.raises(UsageError, match=r"(?s)unknown version of leaf .2.1.*choose from 1.2, 2.0"):
+        load_recipe("leaf==2.1")
+
+
+def test_only_what_never_ran_may_be_without_a_pin(two_versions):
+    assert not is_pinned(load_recipe("leaf==2.0").source)
+    text = two_versions.read_text().replace('not_run = "no source here"\n', "")
+    assert "only a recipe with not_run" in refused(two_versions, Recipe, text)
 
 
 def test_a_recipe_takes_the_patches_of_its_version_and_target(tmp_path, fixtures, monkeypatch):

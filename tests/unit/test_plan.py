@@ -188,7 +188,7 @@ def append(path):
             id="recipe",
         ),
         pytest.param(
-            edit("recipes/leaf/recipe.toml", sha256("leaf-source"), "0" * 64),
+            edit("recipes/leaf/recipe.toml", sha256("leaf-source"), "1" * 64),
             WHEELS | AGENTS,
             id="source",
         ),
@@ -273,6 +273,17 @@ def test_a_recipe_without_a_script_takes_none(project):
     step = plan_wheel(planner(), load_recipe("leaf"), S390X)
     assert "test_leaf" not in step.dockerfile
     assert not re.search(r"^COPY test/", step.dockerfile, re.MULTILINE)
+
+
+def test_a_version_that_is_not_pinned_is_not_built(project):
+    later = project / "recipes/leaf/2.0/recipe.toml"
+    shutil.copytree(project / "recipes/leaf", later.parent)
+    change(later, 'version = "1.2"', 'version = "2.0"\nnot_run = "no source here"')
+    assert plan_wheel(planner(), load_recipe("leaf==2.0"), S390X).name == "wheel-leaf-2.0-s390x"
+    sha256 = load_recipe("leaf==2.0").source.sha256
+    change(later, sha256, "0" * 64)
+    with pytest.raises(BlockedError, match="is not pinned yet"):
+        plan_wheel(planner(), load_recipe("leaf==2.0"), S390X)
 
 
 def test_cross_compilation_happens_on_the_host(project):

@@ -11,6 +11,7 @@ from zport.distribution import TRIXIE
 from zport.errors import BlockedError, DefinitionError
 from zport.providers import Resolver, require_unblocked
 from zport.pypi import IndexFile
+from zport.requirements import Pin
 from zport.targets import TARGETS
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
@@ -54,6 +55,18 @@ def resolve(workspace, project):
         return {one.name: one for one in Resolver(workspace, index, TRIXIE).resolve(agent, target)}
 
     return resolve
+
+
+def test_the_recipe_of_the_pinned_version_is_taken(workspace, project):
+    shutil.copytree(project / "recipes/leaf", project / "recipes/leaf/2.0")
+    later = project / "recipes/leaf/2.0/recipe.toml"
+    later.write_text(later.read_text().replace('version = "1.2"', 'version = "2.0"', 1))
+    resolver = Resolver(workspace, Answers(), TRIXIE)
+    for version, kind in (("1.2", "recipe"), ("2.0", "recipe"), ("2.1", "blocked")):
+        provided = resolver.provide(Pin("leaf", version, frozenset()), S390X)
+        assert (provided.kind, provided.text) == (kind, f"leaf=={version}")
+        if kind == "recipe":
+            assert resolver.recipe(provided.text).version == version
 
 
 def test_each_requirement_has_its_provider(resolve):

@@ -34,7 +34,7 @@ def suite_of(recipe: Recipe) -> Suite:
     if recipe.suite is None:
         raise UsageError(
             f"{recipe.name} names no suite",
-            where=f"recipes/{recipe.name}/recipe.toml",
+            where=recipe.file,
             next_step="add [suite] with pytest's arguments",
         )
     return recipe.suite
@@ -56,7 +56,7 @@ def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
     wheels = supply(planner, pins, target, recipe, "wheels", TEST_LOCK)
     packages = planner.installed_on_base(target, recipe.test.packages)
     step = planner.step(
-        f"suite-{recipe.name}-{target.name}",
+        f"suite-{recipe.title}-{target.name}",
         f"tests of {recipe.name} {recipe.version} for {target.oci}",
         "suite",
         target,
