@@ -180,8 +180,8 @@ def recipe_files(recipe: Recipe, target: Target) -> list[ContextFile]:
     """What the recipe itself brings into the build: sources, patches, overlay, settings."""
     settings = json.dumps(recipe.build.settings, indent=2, sort_keys=True) + "\n"
     return [
-        source_file(recipe, "recipe"),
-        *(source_file(project, VENDORED) for project in recipe.vendored),
+        source_file(recipe, recipe, "recipe"),
+        *(source_file(recipe, project, VENDORED) for project in recipe.vendored),
         *(ContextFile.local(f"recipe/patches/{p.path.name}", p.path)
           for p in recipe.patches(target)),
         *tree_files(recipe.folder / OVERLAY, f"recipe/{OVERLAY}", "*"),
@@ -217,12 +217,15 @@ def source_tree(recipe: Recipe, target: Target) -> dict[str, object]:
     }
 
 
-def source_file(project: Recipe | Vendored, folder: str) -> ContextFile:
-    """The source of a recipe, or one that it vendors, in a folder of a build context."""
+def source_file(recipe: Recipe, project: Recipe | Vendored, folder: str) -> ContextFile:
+    """The source of a recipe, or one that it vendors, in a folder of a build context.
+
+    Raises :class:`BlockedError` for one that nobody has fetched yet.
+    """
     if not is_pinned(project.source):
         raise BlockedError(
             f"the source of {project.name} {project.version} is not pinned yet",
-            where="source.sha256",
+            where=f"{recipe.file}: source.sha256",
             next_step="fetch it, look at it, and write its commit and SHA-256 to the recipe",
         )
     source = coordinates(project.name, project.version, project.source)
