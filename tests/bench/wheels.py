@@ -154,7 +154,12 @@ def main(
     recipes = [load_recipe(name) for name in recipe or RECIPES]
     # All toolchains first, so that nothing but a compiler runs while one is timed.
     steps = [(one, mode, bench.prepare(one, mode)) for one in recipes for mode in MODES]
-    measured = [bench.compile(*step) for step in steps]
+    measured = []
+    for step in steps:
+        measured.append(bench.compile(*step))
+        # It takes an hour in all: what is known is told at once.
+        one = measured[-1]
+        console.print(f"{one.recipe} {one.mode}: {one.seconds} s, processor {one.processor} s")
     result = {
         "target": bench.target.name,
         "host": bench.job.host.name,
