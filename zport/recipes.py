@@ -23,6 +23,7 @@ Mode = Literal["cross", "emulated", "native"]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
+FolderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*(/[\w+-][\w.+-]*)*$")]
 Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
 FILE = "recipe.toml"
 BUILD_LOCK = "build-requirements.lock"
@@ -57,7 +58,7 @@ class Vendored(Definition):
 
     name: PackageName
     version: str
-    folder: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*(/[\w+-][\w.+-]*)*$")]
+    folder: FolderName
     source: Source
 
 
@@ -78,12 +79,15 @@ class Test(Definition):
 class Suite(Definition):
     """Upstream's own tests, or the numeric part of them.
 
-    ``pytest`` are the arguments. ``files`` are paths of the source that the tests need; they lie
-    in the folder where pytest starts, without the rest of the source.
+    ``pytest`` are the arguments. ``files`` are paths of the source that the tests need, ``own`` is
+    a folder of the recipe with tests of its own; both lie in the folder where pytest starts,
+    without the rest of the source. ``packages`` are Debian's, besides those of the recipe's test.
     """
 
     pytest: tuple[str, ...] = Field(min_length=1)
     files: tuple[str, ...] = ()
+    own: FolderName | None = None
+    packages: tuple[str, ...] = ()
     seconds: int = Field(default=3600, gt=0)
 
 

@@ -327,6 +327,24 @@ def test_the_tests_are_those_of_the_patched_source(project, tmp_path):  # noqa: 
         assert sorted(path.name for path in suite.iterdir()) == ["$(touch x).py", "my tests"]
 
 
+def test_a_recipes_own_tests_lie_where_pytest_starts(project):  # noqa: F811
+    leaf = project / "recipes" / "leaf"
+    with (leaf / "recipe.toml").open("a") as file:
+        file.write('[suite]\npytest = ["."]\nown = "suite"\npackages = ["python3-leaf"]\n')
+    with pytest.raises(DefinitionError, match="no tests in suite"):
+        plan_suite(planner(), load_recipe("leaf"), S390X)
+    (leaf / "suite").mkdir()
+    (leaf / "suite" / "test_own.py").write_text("old")
+    first = plan_suite(planner(), load_recipe("leaf"), S390X).step
+    assert "COPY own/ /suite/" in first.dockerfile
+    assert "python3-leaf" in first.dockerfile
+    assert "own/test_own.py" in {file.path for file in first.context}
+    (leaf / "suite" / "test_own.py").write_text("new")
+    second = plan_suite(planner(), load_recipe("leaf"), S390X).step
+    assert second.key != first.key
+    assert second.needs == first.needs  # the wheel is not built anew
+
+
 def run_files_stage(plan, root):
     """What the Dockerfile's stage of files does, with its folders in another place."""
     for file in plan.step.context:

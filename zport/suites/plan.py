@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from zport.errors import UsageError
+from zport.errors import DefinitionError, UsageError
 from zport.plan import Planner
 from zport.plan_wheel import Supply, recipe_files, source_tree, supply
 from zport.pypi import IndexFile
@@ -54,7 +54,8 @@ def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
     base, builder = planner.base(target), planner.builder(planner.host)
     pins = [recipe.pin, *recipe.test_requirements]
     wheels = supply(planner, pins, target, recipe, "wheels", TEST_LOCK)
-    packages = planner.installed_on_base(target, recipe.test.packages)
+    names = [*recipe.test.packages, *suite.packages]
+    packages = planner.installed_on_base(target, names)
     step = planner.step(
         f"suite-{recipe.title}-{target.name}",
         f"tests of {recipe.name} {recipe.version} for {target.oci}",
@@ -67,10 +68,12 @@ def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
             *wheels.files,
             *package_files(packages),
             *(_source_files(recipe, target) if suite.files else []),
+            *_own_files(recipe, suite),
         ],
         images={"base": base.image},
-        packages=list(recipe.test.packages),
+        packages=names,
         source=source_tree(recipe, target),
+        own=suite.own,
         files=[shlex.quote(path) for path in suite.files],
         stages=wheels.stages,
         wheel_images=wheels.images,
@@ -86,6 +89,20 @@ def _source_files(recipe: Recipe, target: Target) -> list[ContextFile]:
         *tree_files(scripts, "bin", "unpack-source", 0o755),
         *tree_files(scripts, "bin", "apply-patches", 0o755),
     ]
+
+
+def _own_files(recipe: Recipe, suite: Suite) -> list[ContextFile]:
+    """The recipe's own tests. Raises :class:`DefinitionError` where there are none."""
+    if suite.own is None:
+        return []
+    found = tree_files(recipe.folder / suite.own, "own", "*")
+    if not found:
+        raise DefinitionError(
+            f"no tests in {suite.own}",
+            where=f"{recipe.file}: suite.own",
+            next_step="name a folder beside the recipe that has some",
+        )
+    return found
 
 
 def _tested_wheel(recipe: Recipe, wheels: Supply) -> str:
