@@ -21,6 +21,7 @@ class Distribution:
     optional_suites: tuple[str, ...] = ()
     base_packages: tuple[str, ...] = ()
     builder_packages: tuple[str, ...] = ()
+    model_packages: tuple[str, ...] = ()
     toolchain_packages: tuple[str, ...] = ()
     toolchain_requirements: tuple[str, ...] = ()
     native_compiler: tuple[str, ...] = ()
@@ -38,7 +39,8 @@ TRIXIE = Distribution(
     image="debian:trixie-slim",
     optional_suites=("trixie-updates", "trixie-security"),
     base_packages=("?essential", "apt"),
-    builder_packages=("python3", "python3-pip", "python3-onnx", "xz-utils", "patch"),
+    builder_packages=("python3", "python3-pip", "xz-utils", "patch"),
+    model_packages=("python3-onnx",),
     toolchain_packages=(
         "ccache", "cmake", "ninja-build", "patchelf", "pkg-config", "libpython3-dev:{debian}",
     ),

@@ -211,6 +211,9 @@ class Planner:
         builder = self.builder(self.host)
         code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
         needed = [file for file in code if file.path.count("/") == 2]
+        names = self.distribution.model_packages
+        status = self._builder_status(self.host)
+        packages = self.archive.closure([self.host.debian], names, status)
         return self.step(
             f"model-{name}",
             f"model file of {name}",
@@ -219,7 +222,8 @@ class Planner:
             f"model-{name}",
             "any",
             [builder],
-            [*context, *needed],
+            [*context, *needed, *package_files(packages)],
+            packages=names,
             **values,
         )
 

@@ -1,10 +1,15 @@
 """What the unit tests share."""
 
+import importlib.machinery
+import importlib.util
+import sys
 import threading
+import types
 from collections.abc import Iterator
 
 import pytest
 from loopback import Server
+from scripts import DOCKERFILES
 
 
 @pytest.fixture
@@ -26,3 +31,20 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     return folder
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """A script as a module, without bytecode beside it."""
+
+    def load_it(path: str) -> types.ModuleType:
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        loader = importlib.machinery.SourceFileLoader("a_script", str(DOCKERFILES / path))
+        module = importlib.util.module_from_spec(
+            importlib.util.spec_from_loader("a_script", loader)
+        )
+        loader.exec_module(module)
+        return module
+
+    return load_it

@@ -16,7 +16,7 @@ from zport.graph import (
 from zport.recipes import load_recipes
 from zport.report.graph import graph_as_dot, print_graph
 
-HASH = "0" * 64
+HASH = "1" * 64
 
 
 @pytest.fixture
