@@ -101,3 +101,9 @@ class VerdictError(ZportError):
     """The build is whole, but not every cell of the matrix passed."""
 
     exit_code = 11
+
+
+class ScanError(ZportError):
+    """Something of the scanned requirements is blocked or dangerous on a target."""
+
+    exit_code = 12

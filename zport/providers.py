@@ -105,7 +105,8 @@ class Resolver:
 
     def wheel(self, pin: Pin, target: Target) -> Provided:
         """The published wheel for a pin, or ``blocked``."""
-        lock = self.workspace.locks / "wheels" / target.name / f"{digest(_identity(pin))[:16]}.json"
+        name = f"{digest(self._identity(pin))[:16]}.json"
+        lock = self.workspace.locks / "wheels" / target.name / name
         known = read_json(lock)
         if known:
             file = IndexFile(**known["file"]) if known["file"] else None
@@ -119,6 +120,11 @@ class Resolver:
             reason = f"the lock does not know {file.filename}"
             return Provided(pin.name, pin.version, "blocked", reason=reason)
         return Provided(pin.name, pin.version, "pure" if file.is_pure else "published", file=file)
+
+    def _identity(self, pin: Pin) -> list[object]:
+        """What an answer of the index depends on besides the target."""
+        distribution = self.distribution
+        return [pin.text, sorted(pin.hashes), distribution.python, distribution.glibc]
 
     def _check_lock(self, agent: Agent, pins: list[Pin]) -> None:
         versions = {pin.name: pin.version for pin in pins}
@@ -144,7 +150,3 @@ def require_unblocked(provided: list[Provided], agent: Agent, target: Target) ->
             where=f"agent {agent.name} on {target.name}",
             next_step=f"write a recipe: recipes/{blocked[0].name}/recipe.toml (see CONTRIBUTING)",
         )
-
-
-def _identity(pin: Pin) -> list[object]:
-    return [pin.text, sorted(pin.hashes)]

@@ -10,6 +10,7 @@ from rich.console import Console
 from zport import __version__
 from zport.cli import models, recipes, wheels
 from zport.cli.build import build
+from zport.cli.scan import scan
 from zport.cli.suites import suite
 from zport.errors import ZportError
 
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 factory = (wheels.wheel, suite, wheels.index, wheels.graph, wheels.lock, wheels.patches)
-for command in (build, *factory):
+for command in (build, scan, *factory):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipe")
