@@ -62,7 +62,7 @@ def written(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
     return folders
 
 
-@pytest.mark.parametrize(("writer", "reader"), product(MACHINES, MACHINES))
+@pytest.mark.parametrize(("writer", "reader"), list(product(MACHINES, MACHINES)))
 def test_files_of_one_machine_mean_the_same_on_the_other(
     images: dict[str, str], written: dict[str, Path], tmp_path: Path, writer: str, reader: str
 ) -> None:
