@@ -61,12 +61,11 @@ def write_recipe_locks(recipe: Recipe, folder: Path) -> list[Path]:
     """Write a recipe's two locks into a folder; returns their paths. Raises as the above."""
     # A source from elsewhere may be of a package that the index does not know.
     itself = [f"{recipe.name}=={recipe.version}"] if recipe.source.kind == "pypi" else []
-    name = recipe.name if recipe.title == recipe.name else recipe.pin.text
     build, test = "What the build imports.", "The wheel and what its tests import."
     requires = recipe.build.requires, [*itself, *recipe.test.requires]
     return [
-        _write_lock(folder / BUILD_LOCK, name, build, requires[0], recipe),
-        _write_lock(folder / TEST_LOCK, name, test, requires[1], recipe),
+        _write_lock(folder / BUILD_LOCK, recipe.wanted, build, requires[0], recipe),
+        _write_lock(folder / TEST_LOCK, recipe.wanted, test, requires[1], recipe),
     ]
 
 

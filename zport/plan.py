@@ -68,7 +68,9 @@ class Planner:
         provided = self.resolver.resolve(agent, target)
         require_unblocked(provided, agent, target)
         base = self.base(target)
-        recipes = [self.resolver.recipe(p.text) for p in provided if p.kind == "recipe"]
+        recipes = [
+            self.resolver.recipe_of(p.name, p.version) for p in provided if p.kind == "recipe"
+        ]
         wheels = [plan_wheel(self, recipe, target) for recipe in recipes]
         names = ["python3", *(p.package for p in provided if p.package)]
         packages = self.installed_on_base(target, names)

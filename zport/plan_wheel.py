@@ -245,7 +245,7 @@ def supply(
             continue
         provided = planner.resolver.provide(pin, target)
         if provided.kind == "recipe":
-            needed = planner.resolver.recipe(pin.text)
+            needed = planner.resolver.recipe_of(pin.name, pin.version)
             steps.append(plan_wheel(planner, needed, target, needed=True))
             built.append(IndexFile(pin.name, pin.version, "", ""))
         elif provided.file is not None:

@@ -61,6 +61,7 @@ class Resolver:
         self.index = index
         self.distribution = distribution
         self._recipes: dict[str, Recipe] = {}
+        self._versions: dict[str, frozenset[str]] = {}
         self._recipe_names = frozenset(recipe_names())
 
     def resolve(self, agent: Agent, target: Target) -> list[Provided]:
@@ -76,7 +77,8 @@ class Resolver:
 
     def provide(self, pin: Pin, target: Target) -> Provided:
         """Where one pin comes from: a published wheel, our recipe, or nowhere."""
-        recipe = self._recipe_for(pin)
+        ours = pin.name in self._recipe_names
+        recipe = self.recipe_of(pin.name, pin.version) if ours else None
         fits = recipe is not None and recipe.version == pin.version
         if recipe and fits and recipe.replaces_published:
             return Provided(pin.name, pin.version, "recipe")
@@ -87,11 +89,11 @@ class Resolver:
             return replace(published, reason=f"{published.reason} but of {recipe.version}")
         return published
 
-    def _recipe_for(self, pin: Pin) -> Recipe | None:
-        """The recipe of the pin's version, else the package's default one, if there is any."""
-        if pin.name not in self._recipe_names:
-            return None
-        return self.recipe(pin.text if pin.version in other_versions(pin.name) else pin.name)
+    def recipe_of(self, name: str, version: str) -> Recipe:
+        """The recipe of a package's version, else the package's default one."""
+        if name not in self._versions:
+            self._versions[name] = frozenset(other_versions(name))
+        return self.recipe(f"{name}=={version}" if version in self._versions[name] else name)
 
     def recipe(self, wanted: str) -> Recipe:
         """The recipe of ``PACKAGE`` or ``PACKAGE==VERSION``, read once."""

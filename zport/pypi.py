@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -57,13 +57,7 @@ class Index:
         self, name: str, version: str, target: Target, distribution: Distribution
     ) -> IndexFile | None:
         """The best published wheel of that version for the target's Python, if there is one."""
-        from unearth import TargetPython
-
-        python = TargetPython(
-            py_ver=distribution.python,
-            platforms=target.wheel_platforms(distribution.glibc),
-            impl="cp",
-        )
+        python = _target_python(target, distribution)
         return self._best(self._finder(python, only_binary=[":all:"]), name, version)
 
     def sdist(self, name: str, version: str | None, distribution: Distribution) -> IndexFile | None:
@@ -106,7 +100,8 @@ class Index:
     ) -> PackageFinder:
         from unearth import PackageFinder
 
-        finder = PackageFinder(
+        return PackageFinder(
+            session=self._client,
             index_urls=self._configuration["index"],
             find_links=self._configuration["links"],
             target_python=python,
@@ -114,9 +109,18 @@ class Index:
             no_binary=no_binary,
             ignore_compatibility=ignore_compatibility,
         )
-        client: Any = finder.session
+
+    @cached_property
+    def _client(self) -> Any:
+        """What asks the servers, for all questions."""
+        return self._make_client()
+
+    def _make_client(self) -> Any:
+        from unearth import PackageFinder
+
+        client: Any = PackageFinder(index_urls=self._configuration["index"]).session
         client.event_hooks = {"response": [_require_answer]}
-        return finder
+        return client
 
     def _best(self, finder: PackageFinder, name: str, version: str) -> IndexFile | None:
         matches = self._asked(finder.find_matches, f"{name}=={version}", version)
@@ -164,6 +168,18 @@ class Index:
             "index": [] if forbidden else [*index, *options.get("extra-index-url", [])],
             "links": options.get("find-links", []),
         }
+
+
+@cache
+def _target_python(target: Target, distribution: Distribution) -> TargetPython:
+    """The Python that wheels are for. Its tags are hundreds, and each of these lists them anew."""
+    from unearth import TargetPython
+
+    return TargetPython(
+        py_ver=distribution.python,
+        platforms=target.wheel_platforms(distribution.glibc),
+        impl="cp",
+    )
 
 
 def _require_answer(response: Any) -> None:

@@ -62,6 +62,9 @@ class Vendored(Definition):
     source: Source
 
 
+Pinned = Source | tuple[Vendored, ...]
+
+
 class Test(Definition):
     """What proves the wheel on its target, in a root with nothing but what it asks for.
 
@@ -112,12 +115,13 @@ class Recipe(Definition):
     test: Test = Test()
     suite: Suite | None = None
 
-    @field_validator("source")
+    @field_validator("source", "vendored")
     @classmethod
-    def _has_a_pin(cls, source: Source, info: ValidationInfo) -> Source:
-        if not (info.data.get("not_run") or is_pinned(source)):
+    def _has_a_pin(cls, value: Pinned, info: ValidationInfo) -> Pinned:
+        sources = [one.source for one in value] if isinstance(value, tuple) else [value]
+        if not (info.data.get("not_run") or all(map(is_pinned, sources))):
             raise ValueError("a sha256 of zeros is no pin: only a recipe with not_run may have it")
-        return source
+        return value
 
     @property
     def folder(self) -> Path:
@@ -128,6 +132,11 @@ class Recipe(Definition):
     def file(self) -> Path:
         """The recipe's file, as seen from the project's folder."""
         return self.folder.relative_to(RECIPES.parent) / FILE
+
+    @property
+    def wanted(self) -> str:
+        """What :func:`load_recipe` takes for this one."""
+        return self.name if self.title == self.name else self.pin.text
 
     @property
     def title(self) -> str:

@@ -71,8 +71,8 @@ class Providers:
             for one in provided
         ]
 
-    def recipe(self, name):
-        return load_recipe(name)
+    def recipe_of(self, name, version):
+        return load_recipe(f"{name}=={version}")
 
     def applies(self, pin, target):
         return True

@@ -64,9 +64,9 @@ def test_the_recipe_of_the_pinned_version_is_taken(workspace, project):
     resolver = Resolver(workspace, Answers(), TRIXIE)
     for version, kind in (("1.2", "recipe"), ("2.0", "recipe"), ("2.1", "blocked")):
         provided = resolver.provide(Pin("leaf", version, frozenset()), S390X)
-        assert (provided.kind, provided.text) == (kind, f"leaf=={version}")
+        assert (provided.kind, provided.version) == (kind, version)
         if kind == "recipe":
-            assert resolver.recipe(provided.text).version == version
+            assert resolver.recipe_of("leaf", version).version == version
 
 
 def test_each_requirement_has_its_provider(resolve):

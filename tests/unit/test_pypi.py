@@ -1,7 +1,6 @@
 """The package index: a PEP 503 one on loopback, found through pip's own configuration."""
 
 import hashlib
-import os
 import time
 
 import pytest
@@ -46,12 +45,9 @@ def page(names: list[str], *, hashes: bool = True) -> bytes:
 
 
 @pytest.fixture
-def index(server, monkeypatch):
-    """An index with pip configured for it, and for nothing else."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_INDEX_URL", server.url("/simple"))
+def index(configured):
+    """An index of a few packages."""
+    server = configured
     server.files["/simple/leaf/"] = page(FILES)
     server.files["/simple/pure-thing/"] = page(["pure_thing-3.0-py3-none-any.whl"])
     server.files["/simple/source-only/"] = page(["source_only-1.0.tar.gz"])

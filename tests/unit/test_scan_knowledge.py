@@ -1,7 +1,6 @@
 """What a scan knows: the index's pages on disk, Debian's names and versions, the defects."""
 
 import json
-import os
 import re
 
 import pytest
@@ -35,12 +34,9 @@ def sha(name):
 
 
 @pytest.fixture
-def configured(server, monkeypatch):
-    """pip configured for an index on loopback alone."""
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_INDEX_URL", server.url("/simple"))
+def leaves(configured):
+    """An index with one package."""
+    server = configured
     links = "".join(f'<a href="/f/{name}#sha256={sha(name)}">{name}</a>' for name in FILES)
     server.files["/simple/leaf/"] = f"<html><body>{links}</body></html>".encode()
     return server
@@ -65,31 +61,31 @@ def as_pep_691(server, **headers):
 
 @pytest.mark.parametrize("kind", ["html", "json"])
 @pytest.mark.parametrize("version", ["1.0", "1", "1.0.post1", "2.0", "3.0"])
-def test_a_kept_page_gives_the_answers_of_the_index(configured, tmp_path, version, kind):
+def test_a_kept_page_gives_the_answers_of_the_index(leaves, tmp_path, version, kind):
     plain = Index()
     wheel, sdist = (plain.wheel("leaf", version, S390X, TRIXIE),
                     plain.sdist("leaf", version, TRIXIE))  # fmt: skip
     if kind == "json":
-        as_pep_691(configured)
+        as_pep_691(leaves)
     for _ in range(2):  # from the network, then from the disk
         kept = KeptIndex(tmp_path)
         assert kept.wheel("leaf", version, S390X, TRIXIE) == wheel
         assert kept.sdist("leaf", version, TRIXIE) == sdist
 
 
-def test_a_page_is_asked_for_once_while_it_is_fresh(configured, tmp_path, monkeypatch):
+def test_a_page_is_asked_for_once_while_it_is_fresh(leaves, tmp_path, monkeypatch):
     for _ in range(3):
         KeptIndex(tmp_path).wheel("leaf", "1.0", S390X, TRIXIE)
-    assert len(configured.asked) == 1
+    assert len(leaves.asked) == 1
     KeptIndex(tmp_path, refresh=True).wheel("leaf", "1.0", S390X, TRIXIE)
-    assert len(configured.asked) == 2
+    assert len(leaves.asked) == 2
     monkeypatch.setattr(listing, "FRESH", -1.0)
     KeptIndex(tmp_path).wheel("leaf", "1.0", S390X, TRIXIE)
-    assert len(configured.asked) == 3
+    assert len(leaves.asked) == 3
 
 
-def test_a_page_that_has_not_changed_is_not_sent_again(configured, tmp_path, monkeypatch):
-    as_pep_691(configured, ETag='"one"')
+def test_a_page_that_has_not_changed_is_not_sent_again(leaves, tmp_path, monkeypatch):
+    as_pep_691(leaves, ETag='"one"')
     first = KeptIndex(tmp_path).wheel("leaf", "1.0", S390X, TRIXIE)
     monkeypatch.setattr(listing, "FRESH", -1.0)
     said = []
@@ -98,33 +94,33 @@ def test_a_page_that_has_not_changed_is_not_sent_again(configured, tmp_path, mon
         said.append(handler.headers["If-None-Match"])
         send(handler, 304, b"", 0)
 
-    configured.script.append(unchanged)
+    leaves.script.append(unchanged)
     assert KeptIndex(tmp_path).wheel("leaf", "1.0", S390X, TRIXIE) == first
     assert said == ['"one"']
 
 
-def test_no_file_is_fetched(configured, tmp_path):
+def test_no_file_is_fetched(leaves, tmp_path):
     index = KeptIndex(tmp_path)
     assert len(index.files("leaf", "1.0")) == 4
     index.wheel("leaf", "1.0", S390X, TRIXIE)
-    assert all(path == "/simple/leaf/" for path, _ in configured.asked)
+    assert all(path == "/simple/leaf/" for path, _ in leaves.asked)
 
 
-def test_a_package_that_is_not_there_is_remembered_too(configured, tmp_path):
+def test_a_package_that_is_not_there_is_remembered_too(leaves, tmp_path):
     for _ in range(2):
         assert KeptIndex(tmp_path).files("gone", "1.0") == []
-    assert len(configured.asked) == 1
+    assert len(leaves.asked) == 1
 
 
-def test_a_broken_page_on_the_disk_is_asked_for_again(configured, tmp_path):
+def test_a_broken_page_on_the_disk_is_asked_for_again(leaves, tmp_path):
     KeptIndex(tmp_path).files("leaf", "1.0")
     for path in tmp_path.glob("*.page"):
         path.write_bytes(b"\xff{")
     assert len(KeptIndex(tmp_path).files("leaf", "1.0")) == 4
 
 
-def test_an_index_in_trouble_is_told(configured, tmp_path):
-    configured.server_close()
+def test_an_index_in_trouble_is_told(leaves, tmp_path):
+    leaves.server_close()
     with pytest.raises(FetchError):
         KeptIndex(tmp_path).files("leaf", "1.0")
 

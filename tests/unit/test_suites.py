@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import subprocess
 import tarfile
 from types import SimpleNamespace
@@ -185,7 +186,7 @@ SKIPPED = f"<testsuite>{case('t', inside='<skipped>x</skipped>')}</testsuite>"
 
 
 def suite_plan(name="leaf", target=HOST):
-    recipe = SimpleNamespace(name=name, version="1.2")
+    recipe = SimpleNamespace(name=name, title=name, version="1.2")
     step = SimpleNamespace(name=f"suite-{name}-{target.name}", key="k", image=f"{name}/k")
     suite = Suite(pytest=("tests",), seconds=10)
     return SuitePlan(recipe, suite, target, step, f"{name}-1.2-{target.name}.whl")
@@ -298,6 +299,10 @@ def test_a_named_recipe_without_a_suite_is_refused(project):  # noqa: F811
     with (recipes.RECIPES / "leaf" / "recipe.toml").open("a") as file:
         file.write(SUITE)
     assert chosen_suites([]) == chosen_suites(["leaf", "Leaf"]) == ["leaf"]
+    shutil.copytree(recipes.RECIPES / "leaf", recipes.RECIPES / "leaf" / "2.0")
+    later = recipes.RECIPES / "leaf" / "2.0" / "recipe.toml"
+    later.write_text(later.read_text().replace('version = "1.2"', 'version = "2.0"', 1))
+    assert chosen_suites(["leaf==2.0", "leaf==1.2"]) == ["leaf==2.0", "leaf"]
 
 
 PATCH = """Description: x

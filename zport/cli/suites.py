@@ -59,7 +59,7 @@ def chosen_suites(packages: Sequence[str]) -> list[str]:
     recipes = [load_recipe(name) for name in packages]
     for recipe in recipes:
         suite_of(recipe)
-    return list(dict.fromkeys(recipe.name for recipe in recipes))
+    return list(dict.fromkeys(recipe.wanted for recipe in recipes))
 
 
 def with_reference(arch: str) -> str:
@@ -116,7 +116,7 @@ def judge(job: Job, runner: SuiteRunner, plans: Sequence[SuitePlan], *, record: 
     stale = unmatched(known, differences, [target.name for target in of])
     print_suite(job.request.console, runs, differences, stale)
     if record:
-        write_json(KNOWN / f"{recipe.name}.json", suite_record(runs, differences, stale))
+        write_json(KNOWN / f"{recipe.title}.json", suite_record(runs, differences, stale))
     return all(one.known for one in differences)
 
 

@@ -14,7 +14,7 @@ from zport.distribution import TRIXIE, Distribution
 from zport.errors import FetchError, HostError
 from zport.providers import Provided, Resolver
 from zport.pypi import IndexFile
-from zport.recipes import Recipe, other_versions, recipe_names
+from zport.recipes import Recipe, recipe_names
 from zport.scan.debian import PythonPackages
 from zport.scan.listing import KeptIndex
 from zport.scan.model import Entry, Packaged, SourceFacts
@@ -110,7 +110,8 @@ class Gatherer:
         if provided.kind == "recipe" and self.distribution.python != TRIXIE.python:
             reason = f"{OTHER_PYTHON} {TRIXIE.python_version}"
             provided = replace(provided, kind="blocked", reason=reason)
-        recipe = self._recipe(pin.name, pin.version) if provided.kind == "recipe" else None
+        ours = provided.kind == "recipe"
+        recipe = self.resolver.recipe_of(pin.name, pin.version) if ours else None
         return Facts(entry, target, provided, recipe)
 
     def _more(self, facts: Facts) -> Facts:
@@ -122,11 +123,6 @@ class Gatherer:
         files = len(self.index.files(pin.name, pin.version))
         source = self.sources.read(sdist) if sdist else None
         return replace(facts, another=another, files=files, sdist=sdist, source=source)
-
-    def _recipe(self, name: str, version: str) -> Recipe:
-        return self.resolver.recipe(
-            f"{name}=={version}" if version in other_versions(name) else name
-        )
 
     def _offered(self, facts: Sequence[Facts], target: Target) -> dict[str, Packaged]:
         """The distribution's packages of those that nothing else serves."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from zport.pypi import Index, IndexFile
 from zport.workspace import digest, write_whole
 
 if TYPE_CHECKING:
-    from unearth import PackageFinder, TargetPython
+    from unearth import PackageFinder
 
 FRESH = 3600.0
 """Seconds for which a page is not asked for again."""
@@ -168,7 +167,6 @@ class KeptIndex(Index):
     def __init__(self, folder: Path, *, refresh: bool = False) -> None:
         self._folder = folder
         self._refresh = refresh
-        self._pythons: dict[str, TargetPython] = {}
 
     def prepare(self) -> None:
         """Read pip's configuration and make the client, before threads ask for both at once."""
@@ -200,36 +198,18 @@ class KeptIndex(Index):
         with self.pages.only(file.version):
             return super().locate(file)
 
-    @cached_property
+    @property
     def pages(self) -> Pages:
         """The client of all questions."""
-        return Pages(super()._finder().session, self._folder, refresh=self._refresh)
+        pages: Pages = self._client
+        return pages
+
+    def _make_client(self) -> Pages:
+        return Pages(super()._make_client(), self._folder, refresh=self._refresh)
 
     def _best(self, finder: PackageFinder, name: str, version: str) -> IndexFile | None:
         with self.pages.only(version):
             return super()._best(finder, name, version)
-
-    def _finder(
-        self,
-        python: TargetPython | None = None,
-        *,
-        only_binary: Sequence[str] = (),
-        no_binary: Sequence[str] = (),
-        ignore_compatibility: bool = False,
-    ) -> PackageFinder:
-        from unearth import PackageFinder
-
-        # The tags of a platform are hundreds, and computed once for each of unearth's objects.
-        shared = self._pythons.setdefault(repr(python), python) if python else None
-        return PackageFinder(
-            session=self.pages,
-            index_urls=self._configuration["index"],
-            find_links=self._configuration["links"],
-            target_python=shared,
-            only_binary=only_binary,
-            no_binary=no_binary,
-            ignore_compatibility=ignore_compatibility,
-        )
 
 
 def _by_version(answer: Any) -> dict[str, str]:

@@ -57,35 +57,32 @@ def by_onnx_type(kind: ElementType, array: np.ndarray) -> np.ndarray:
     return make(array, kind.kind).numpy()
 
 
-def by_binding(kind: ElementType, array: np.ndarray) -> np.ndarray:
-    """A bound array."""
+def bound(kind: ElementType, bind: Callable[[ort.IOBinding], None]) -> np.ndarray:
+    """What a session says to the input that is bound so."""
     session = session_of(kind)
     binding = session.io_binding()
-    binding.bind_cpu_input("x", array)
+    bind(binding)
     binding.bind_output("y")
     session.run_with_iobinding(binding)
     return binding.copy_outputs_to_cpu()[0]
+
+
+def by_binding(kind: ElementType, array: np.ndarray) -> np.ndarray:
+    """A bound array."""
+    return bound(kind, lambda binding: binding.bind_cpu_input("x", array))
 
 
 def by_bound_value(kind: ElementType, array: np.ndarray) -> np.ndarray:
     """A bound value."""
-    session = session_of(kind)
-    binding = session.io_binding()
-    binding.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(array))
-    binding.bind_output("y")
-    session.run_with_iobinding(binding)
-    return binding.copy_outputs_to_cpu()[0]
+    value = ort.OrtValue.ortvalue_from_numpy(array)
+    return bound(kind, lambda binding: binding.bind_ortvalue_input("x", value))
 
 
 def by_pointer(kind: ElementType, array: np.ndarray) -> np.ndarray:
     """The caller names the type of the numbers at an address: by the array's own dtype."""
-    session = session_of(kind)
-    binding = session.io_binding()
     held = np.ascontiguousarray(array)
-    binding.bind_input("x", "cpu", 0, held.dtype, held.shape, held.ctypes.data)
-    binding.bind_output("y")
-    session.run_with_iobinding(binding)
-    return binding.copy_outputs_to_cpu()[0]
+    place = ("x", "cpu", 0, held.dtype, held.shape, held.ctypes.data)
+    return bound(kind, lambda binding: binding.bind_input(*place))
 
 
 def by_initializer(kind: ElementType, array: np.ndarray) -> np.ndarray:
