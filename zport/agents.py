@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
 
-from zport.definitions import Definition, choose_by_name, load_definition
+from zport.definitions import Definition, Line, choose_by_name, load_definition
 from zport.workspace import PROJECT
 
 AGENTS = PROJECT / "agents"
@@ -27,13 +27,18 @@ RequirementText = Annotated[str, AfterValidator(_requirement)]
 
 
 class Agent(Definition):
-    """An agent as ``agents/<name>.toml`` defines it."""
+    """An agent as ``agents/<name>.toml`` defines it.
+
+    ``distribution`` has the requirements that the distribution provides, each with its package.
+    ``without`` has what a requirement asks for and this agent never imports, each with the reason.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     framework: str
     summary: str
     requirements: tuple[RequirementText, ...] = Field(min_length=1)
     distribution: dict[str, str] = Field(default={})
+    without: dict[str, Line] = Field(default={})
 
     @model_validator(mode="after")
     def _distribution_is_required(self) -> Agent:
@@ -41,7 +46,15 @@ class Agent(Definition):
         for name in self.distribution:
             if canonicalize_name(name) not in required:
                 raise ValueError(f"distribution.{name} is not among the requirements")
+        for name in self.without:
+            if canonicalize_name(name) in required:
+                raise ValueError(f"without.{name} is among the requirements")
         return self
+
+    @property
+    def packaged(self) -> dict[str, str]:
+        """The distribution's package of each requirement that it provides, by normal name."""
+        return {canonicalize_name(name): package for name, package in self.distribution.items()}
 
     @property
     def lock(self) -> Path:

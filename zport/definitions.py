@@ -5,12 +5,14 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 
 from zport.errors import DefinitionError
+
+Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
 
 
 class Definition(BaseModel):

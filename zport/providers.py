@@ -14,7 +14,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from zport.agents import Agent
+from zport.agents import AGENTS, Agent
 from zport.distribution import Distribution
 from zport.errors import BlockedError, DefinitionError
 from zport.pypi import Index, IndexFile
@@ -69,10 +69,13 @@ class Resolver:
         pins = [pin for pin in read_pins(agent.lock) if self.applies(pin, target)]
         self._check_lock(agent, pins)
         packaged = [
-            Provided(str(canonicalize_name(name)), "", "distribution", package=package)
-            for name, package in agent.distribution.items()
+            Provided(name, "", "distribution", package=package)
+            for name, package in agent.packaged.items()
         ]
-        resolved = packaged + [self.provide(pin, target) for pin in pins]
+        left_out = {*agent.packaged, *map(canonicalize_name, agent.without)}
+        resolved = packaged + [
+            self.provide(pin, target) for pin in pins if pin.name not in left_out
+        ]
         return sorted(resolved, key=lambda provided: provided.name)
 
     def provide(self, pin: Pin, target: Target) -> Provided:
@@ -133,13 +136,20 @@ class Resolver:
         for text in agent.requirements:
             requirement = Requirement(text)
             name = str(canonicalize_name(requirement.name))
-            if name in {canonicalize_name(known) for known in agent.distribution}:
+            if name in agent.packaged:
                 continue
             if name not in versions or not requirement.specifier.contains(versions[name], True):
                 raise DefinitionError(
                     f"the lock does not satisfy {text!r}",
                     where=agent.lock,
                     next_step=f"zport lock {agent.name}",
+                )
+        for name in agent.without:
+            if canonicalize_name(name) not in versions:
+                raise DefinitionError(
+                    f"without.{name}: nothing requires it",
+                    where=AGENTS / f"{agent.name}.toml",
+                    next_step=f"remove it, or run zport lock {agent.name}",
                 )
 
 

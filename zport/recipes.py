@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from zport.agents import RequirementText
-from zport.definitions import Definition, choose_by_name, load_definition
+from zport.definitions import Definition, Line, choose_by_name, load_definition
 from zport.patches import Patch, read_patches
 from zport.requirements import Pin, read_pins
 from zport.sources import Source, is_pinned
@@ -24,7 +24,6 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
 FolderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*(/[\w+-][\w.+-]*)*$")]
-Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
 FILE = "recipe.toml"
 BUILD_LOCK = "build-requirements.lock"
 TEST_LOCK = "test-requirements.lock"

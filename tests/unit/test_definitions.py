@@ -69,6 +69,12 @@ def test_a_good_agent_is_read(tmp_path):
         pytest.param('"numpy>=2"', '"numpy >> 2"', ["requirements.0", "numpy >> 2"], id="item"),
         pytest.param('["numpy>=2", "pyyaml"]', "[]", ["requirements", "at least 1"], id="empty"),
         pytest.param("PyYAML =", "pillow =", ["distribution.pillow", "requirements"], id="extra"),
+        pytest.param(
+            "[distribution]",
+            '[without]\nPyYAML = "why"\n[distribution]',
+            ["without.PyYAML", "requirements"],
+            id="without",
+        ),
     ],
 )
 def test_a_bad_agent_is_refused_with_file_field_and_expectation(tmp_path, find, put, told):

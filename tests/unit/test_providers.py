@@ -87,6 +87,26 @@ def test_a_marker_is_read_for_the_target_and_not_for_the_host(resolve):
     assert "old-glue" not in resolve(S390X)
 
 
+def test_what_the_agent_goes_without_is_left_out(resolve, project):
+    path = project / "agents/tiny.toml"
+    path.write_text(path.read_text() + '[without]\nOld_Glue = "nobody imports it"\n')
+    assert sorted(resolve(AMD64)) == ["leaf", "numpy", "pure-thing"]
+
+
+def test_what_the_distribution_provides_is_not_taken_from_the_lock_too(resolve, project):
+    lock = project / "agents/tiny.lock"
+    lock.write_text(lock.read_text() + f"numpy==2.9 --hash=sha256:{sha256('numpy')}\n")
+    assert resolve()["numpy"].kind == "distribution"
+
+
+def test_to_go_without_what_nothing_requires_is_told(resolve, project):
+    path = project / "agents/tiny.toml"
+    path.write_text(path.read_text() + '[without]\nsympy = "nobody imports it"\n')
+    with pytest.raises(DefinitionError, match=r"without\.sympy: nothing requires it") as caught:
+        resolve()
+    assert "tiny.toml" in str(caught.value)
+
+
 def test_a_recipe_of_another_version_is_not_taken(resolve, project):
     path = project / "recipes/leaf/recipe.toml"
     path.write_text(path.read_text().replace('version = "1.2"', 'version = "1.1"'))

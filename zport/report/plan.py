@@ -11,6 +11,8 @@ from zport.build import last_seconds, why_build
 from zport.matrix.run import runner_of
 from zport.plan import AgentPlan
 from zport.providers import PROVIDER_WORDS
+from zport.scan.debian import upstream_version
+from zport.scan.defects import defects_of
 from zport.step import Step
 from zport.targets import REFERENCE
 
@@ -43,6 +45,8 @@ def print_plan(job: Job, *, verbose: bool) -> None:
         )
         if verbose:
             console.print(_requirements(agent), soft_wrap=True)
+        for danger in dangers(agent):
+            console.print(f"warning   {danger}", style="yellow", soft_wrap=True, markup=False)
     if job.archive.left_out:
         left_out = ", ".join(job.archive.left_out)
         console.print(f"warning   the archive does not serve {left_out}: left out", style="yellow",
@@ -58,6 +62,21 @@ def _counted(agent: AgentPlan) -> str:
     counts = Counter(provided.kind for provided in agent.provided)
     parts = [f"{counts[kind]} {word}" for kind, word in PROVIDER_WORDS.items() if counts[kind]]
     return f"{len(agent.provided)} requirements = {' + '.join(parts)}, none blocked"
+
+
+def dangers(agent: AgentPlan) -> list[str]:
+    """A line for each defect that makes numbers of the image wrong, with the next step."""
+    dangers = []
+    for provided in agent.provided:
+        version = upstream_version(provided.version) if provided.package else provided.version
+        dangers += [
+            f"{provided.package or provided.name} {version} on {agent.target.name}: "
+            f"{defect.wrong}; next: {defect.fix}"
+            for defect in defects_of(provided.name, version, agent.target)
+            if defect.kind == "numbers"
+            and not (provided.kind == "recipe" and defect.mended_by_recipe)
+        ]
+    return dangers
 
 
 def _requirements(agent: AgentPlan) -> str:

@@ -11,8 +11,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import Field, field_validator
 
-from zport.definitions import Definition, load_definition
-from zport.recipes import Line, VariableName
+from zport.definitions import Definition, Line, load_definition
+from zport.recipes import VariableName
 from zport.targets import Target
 from zport.workspace import PROJECT
 
