@@ -60,8 +60,9 @@ def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> De
         )
     found = "" if first["type"] == "missing" else f", found {value!r}"
     others = len(error.errors()) - 1
+    message = first["msg"].removeprefix("Value error, ")
     return DefinitionError(
-        f"{first['msg'].lower()}{found}",
+        f"{message[:1].lower()}{message[1:]}{found}",
         where=f"{path}: {field}",
         next_step=f"mend this field; {others} more follow" if others else "mend this field",
     )
