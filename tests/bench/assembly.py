@@ -39,7 +39,7 @@ from zport.step import Step
 from zport.targets import Target, find_target
 from zport.workspace import Workspace
 
-AGENT = "onnxruntime"
+AGENT = "onnxruntime-debian"
 LATER_PACKAGES = ("python3-idna", "libyajl2")
 """Installed into the finished image: small; one has a maintainer script that needs a working
 Python, the other triggers ldconfig."""

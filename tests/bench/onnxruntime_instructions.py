@@ -43,7 +43,7 @@ PACKAGES = ("qemu-user", "libcapstone4", "liburing2")
 """The emulator with plugins, and its libraries that the host may lack; the static one has none."""
 GETPPID = 64
 """Its number on s390x."""
-AGENT = re.compile(r"localhost/zport/onnxruntime:s390x-[0-9a-f]{16}")
+AGENT = re.compile(r"localhost/zport/onnxruntime-debian:s390x-[0-9a-f]{16}")
 DEBIAN = "usr/lib/python3/dist-packages/onnxruntime"
 NETWORK = "ppocr-direction"
 LIMIT = {"gemm": 1 / 3, "conv 3x3": 1 / 3}

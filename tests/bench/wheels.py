@@ -30,7 +30,6 @@ from rich.table import Table
 
 from tests.bench.uncached import build_uncached
 from zport import binfmt
-from zport.agents import load_agents
 from zport.build import Builder, missing_steps
 from zport.context import write_context
 from zport.engines.buildah import Buildah
@@ -67,11 +66,10 @@ class Bench:
     """Compiles recipes for a target in one mode after the other."""
 
     def __init__(self, target: Target, workspace: Workspace, console: Console) -> None:
-        agents = load_agents("onnxruntime")
         self.target = target
         self.engine = Buildah()
         request = Request(
-            [target], agents, self.engine, workspace, console, test=False, base="bootstrap"
+            [target], [], self.engine, workspace, console, test=False, base="bootstrap"
         )
         self.job = Job(request)
         if target == self.job.host:

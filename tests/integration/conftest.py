@@ -20,6 +20,9 @@ from zport.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 IBM_Z = TARGETS["s390x"]
+AGENT = "onnxruntime-debian"
+"""The agent of the real runs: the same program and models, and nothing that compiles for long."""
+IMAGE = f"localhost/zport/{AGENT}:1.21.0-{IBM_Z.name}"
 PATIENCE = 2400
 SEEDED_FOLDERS = ("cache", "locks", "apt", "builds", "models")
 
@@ -32,16 +35,16 @@ def build_py(
     wrap: tuple[str, ...] = (),
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``./build.py`` as a user does."""
+    """Run ``./build.py`` as a user does, for this agent unless another is named."""
     return subprocess.run(
-        [*wrap, "./build.py", *arguments], cwd=root, capture_output=True, text=True,
-        timeout=PATIENCE, env={**os.environ, **(env or {})}, check=False,
+        [*wrap, "./build.py", "--agent", AGENT, *arguments], cwd=root, capture_output=True,
+        text=True, timeout=PATIENCE, env={**os.environ, **(env or {})}, check=False,
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class MainJob:
-    """What ``./build.py --arch s390x`` said and left."""
+    """What ``./build.py --arch s390x --agent onnxruntime-debian`` said and left."""
 
     process: subprocess.CompletedProcess[str]
     results: dict[str, Any]
@@ -54,7 +57,7 @@ class MainJob:
 
 @pytest.fixture(scope="session")
 def main_job() -> MainJob:
-    """The README's first command, for real: Buildah, QEMU, every model."""
+    """The README's quick command, for real: Buildah, QEMU, every model of the smoke set."""
     if os.geteuid() != 0:
         pytest.skip("Buildah and binfmt need root")
     process = build_py("--arch", "s390x", "--engine", "buildah")

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import IBM_Z, ROOT, MainJob, build_py
+from conftest import AGENT, IBM_Z, IMAGE, ROOT, MainJob, build_py
 
 from zport.engines import TIMED_OUT, Engine, Mount, select_engine
 from zport.engines.buildah import Buildah
@@ -29,7 +29,7 @@ def image(engine: Engine, main_job: MainJob, request: pytest.FixtureRequest) -> 
     """The s390x agent image in the engine's store."""
     if engine.name == "docker":
         request.getfixturevalue("built_by_docker")
-    return "localhost/zport/onnxruntime:1.21.0-s390x"
+    return IMAGE
 
 
 def test_docker_builds_and_proves_the_same_agent(built_by_docker: str) -> None:
@@ -139,7 +139,7 @@ def test_a_bad_model_gets_one_message_on_ibm_z(
     (model / "manifest.yml").write_text(manifest if manifest == "name: [" else text)
     log = tmp_path / "log"
     ended = Buildah().run(
-        "localhost/zport/onnxruntime:1.21.0-s390x", IBM_Z,
+        IMAGE, IBM_Z,
         ["predict", "--model", "/model", "--files", "/files", "--out", "/out"],
         [Mount(model, "/model"), Mount(cut, "/files"), Mount(out, "/out", True)], log, 300,
     )  # fmt: skip
@@ -171,9 +171,7 @@ def test_another_row_of_the_table_needs_no_other_code(tmp_path: Path, main_job: 
     arm = TARGETS["arm64"]
     binfmt.register_emulators([arm])
     buildah = Buildah()
-    request = Request(
-        [arm], load_agents("onnxruntime"), buildah, main_job.workspace, Console(), test=False
-    )
+    request = Request([arm], load_agents(AGENT), buildah, main_job.workspace, Console(), test=False)
     job = Job(request)
     step = job.planner.base(arm)
     builder = Builder(main_job.workspace, buildah, job.fetcher, job.progress, 2)

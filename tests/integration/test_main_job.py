@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import IBM_Z, ROOT, MainJob, build_py
+from conftest import AGENT, IBM_Z, ROOT, MainJob, build_py
 
 from zport.wheels import check_wheel
 
@@ -52,8 +52,22 @@ def test_a_second_run_does_nothing(main_job: MainJob) -> None:
     before = sorted(main_job.workspace.logs.iterdir())
     again = build_py("--arch", "s390x", "--engine", "buildah")
     assert again.returncode == 0
-    assert again.stdout.startswith("nothing to do: onnxruntime agent s390x")
+    assert again.stdout.startswith(f"nothing to do: {AGENT} agent s390x")
     assert sorted(main_job.workspace.logs.iterdir()) == before
+
+
+def test_the_recipe_serves_the_default_agent_where_upstream_has_no_wheel(
+    main_job: MainJob,
+) -> None:
+    planned = build_py("--agent", "onnxruntime", "--engine", "buildah", "--plan", "--arch", "s390x")
+    assert planned.returncode == 0, planned.stderr
+    kinds = [line.split()[2] for line in planned.stdout.splitlines() if "onnxruntime  " in line]
+    assert kinds == ["recipe", "published"]
+    assert "known to" not in planned.stdout
+
+
+def test_what_is_wrong_in_debians_package_is_said(main_job: MainJob) -> None:
+    assert "python3-onnxruntime 1.21.0 on s390x: external data is read" in main_job.process.stdout
 
 
 def test_the_wheel_is_for_ibm_z(main_job: MainJob) -> None:
@@ -98,7 +112,7 @@ def test_a_change_rebuilds_what_stands_on_it_and_nothing_else(checkout: Path) ->
     planned = build_py("--engine", "buildah", "--plan", "--no-test", root=checkout)
     assert planned.returncode == 0, planned.stderr
     to_build = {line.split()[0] for line in planned.stdout.splitlines() if "build: " in line}
-    assert to_build == {"agent-onnxruntime-s390x"}
+    assert to_build == {f"agent-{AGENT}-s390x"}
     assert "agent/zport_agent/info.py" in planned.stdout
 
 
@@ -122,7 +136,7 @@ def test_killed_at_any_moment_leaves_nothing_half_done(checkout: Path, main_job:
     recipe = checkout / "recipes" / "mlcommons-loadgen" / "recipe.toml"
     changed = f'\n[build.environment]\nZPORT_TEST = "{time.time_ns()}"\n\n[test]\n'
     recipe.write_text(recipe.read_text().replace("\n[test]\n", changed))
-    command = ["./build.py", "--engine", "buildah", "--no-test"]
+    command = ["./build.py", "--agent", AGENT, "--engine", "buildah", "--no-test"]
     for seconds in (1, 3, 8, 14):
         process = subprocess.Popen(
             command, cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -152,7 +166,7 @@ def test_two_builds_at_once_do_not_harm_each_other(checkout: Path) -> None:
     recipe.write_text(recipe.read_text().replace("\n[test]\n", changed))
     both = [
         subprocess.Popen(
-            ["./build.py", "--engine", "buildah", "--no-test"], cwd=checkout,
+            ["./build.py", "--agent", AGENT, "--engine", "buildah", "--no-test"], cwd=checkout,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         for _ in range(2)

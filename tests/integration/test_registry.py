@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from conftest import IBM_Z, SEEDED_FOLDERS, MainJob, build_py
+from conftest import AGENT, IBM_Z, IMAGE, SEEDED_FOLDERS, MainJob, build_py
 from rich.console import Console
 
 from zport.agents import load_agents
@@ -28,7 +28,6 @@ from zport.origin import STATUS_FILE, Origin, Policy, find_origin
 from zport.targets import REFERENCE
 from zport.workspace import Workspace
 
-AGENT = "localhost/zport/onnxruntime:1.21.0-s390x"
 NOWHERE = "127.0.0.1:1/debian:trixie-slim"
 """Nothing listens on port 1."""
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -140,7 +139,7 @@ def job_on(workspace: Workspace, engine: Engine, base: Policy, image: str = NOWH
     distribution = replace(TRIXIE, image=image)
     return Job(
         Request(
-            [IBM_Z], load_agents("onnxruntime"), engine, workspace, Console(),
+            [IBM_Z], load_agents(AGENT), engine, workspace, Console(),
             test=False, base=base, distribution=distribution,
         )
     )  # fmt: skip
@@ -251,7 +250,7 @@ def test_refresh_takes_what_the_registry_has_now(
 ) -> None:
     engine = Buildah()
     before = find_origin(seeded, engine, roots.image, [IBM_Z], "pull").root(IBM_Z)
-    roots.push_roots([AGENT])
+    roots.push_roots([IMAGE])
     kept = find_origin(seeded, engine, roots.image, [IBM_Z], "pull").root(IBM_Z)
     now = find_origin(seeded, engine, roots.image, [IBM_Z], "pull", refresh=True).root(IBM_Z)
     assert kept == before
@@ -297,7 +296,7 @@ def test_without_a_registry_pull_is_refused(engine: Engine, workspace: Workspace
 
 
 def test_a_platform_that_the_registry_lacks_is_told(engine: Engine, registry: Registry) -> None:
-    registry.push_roots([AGENT])
+    registry.push_roots([IMAGE])
     with pytest.raises(EngineError) as caught:
         engine.pull(registry.image, REFERENCE)
     assert registry.image in str(caught.value)
@@ -310,11 +309,11 @@ def test_pushed_agents_can_be_pulled_and_run(
         "--arch", "s390x", "--engine", "buildah", "--no-test", "--push", f"{registry.address}/ns"
     )
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
-    reference = f"{registry.address}/ns/onnxruntime:1.21.0-s390x"
+    reference = f"{registry.address}/ns/{AGENT}:1.21.0-s390x"
     assert f"pushed    {reference}" in pushed.stdout
     engine, log = Buildah(), tmp_path / "log"
     pinned = engine.pull(reference, IBM_Z)
-    assert engine.facts(pinned).layers == engine.facts(AGENT).layers
+    assert engine.facts(pinned).layers == engine.facts(IMAGE).layers
     assert engine.run(pinned, IBM_Z, ["info"], [], log, 120) == 0
     assert "big-endian" in log.read_text()
 
@@ -328,17 +327,17 @@ def test_docker_pulls_what_buildah_pushed_and_the_other_way_round(
     except EngineError as error:
         pytest.skip(error.message)
     there, back = f"{registry.address}/ns/there:1", f"{registry.address}/ns/back:1"
-    Buildah().push(AGENT, there)
+    Buildah().push(IMAGE, there)
     pinned = docker.pull(there, IBM_Z)
     assert docker.run(pinned, IBM_Z, ["info"], [], log, 120) == 0
     assert "big-endian" in log.read_text()
     docker.push(there, back)
-    assert Buildah().facts(Buildah().pull(back, IBM_Z)).layers == Buildah().facts(AGENT).layers
+    assert Buildah().facts(Buildah().pull(back, IBM_Z)).layers == Buildah().facts(IMAGE).layers
 
 
 def test_a_push_that_fails_is_told(engine: Engine, registry: Registry, main_job: MainJob) -> None:
     there, nowhere = f"{registry.address}/ns/there:1", "127.0.0.1:1/ns/there:1"
-    Buildah().push(AGENT, there)
+    Buildah().push(IMAGE, there)
     pinned = engine.pull(there, IBM_Z)
     try:
         with pytest.raises(EngineError) as caught:
@@ -352,5 +351,5 @@ def test_a_push_that_fails_is_told(engine: Engine, registry: Registry, main_job:
 def test_push_to_nowhere_is_one_clear_message(main_job: MainJob) -> None:
     refused = build_py("--engine", "buildah", "--no-test", "--push", "127.0.0.1:1/ns")
     assert refused.returncode == 9, refused.stdout + refused.stderr
-    assert "127.0.0.1:1/ns/onnxruntime" in refused.stderr
+    assert f"127.0.0.1:1/ns/{AGENT}" in refused.stderr
     assert "Traceback" not in refused.stderr
