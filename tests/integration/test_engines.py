@@ -32,6 +32,17 @@ def image(engine: Engine, main_job: MainJob, request: pytest.FixtureRequest) -> 
     return IMAGE
 
 
+def test_an_image_is_removed_by_its_name(engine: Engine, image: str) -> None:
+    name = "localhost/zport-test/removed:1"
+    engine.tag(image, name)
+    assert name in engine.images()
+    engine.remove([name])
+    assert name not in engine.images()
+    assert image in engine.images()
+    with pytest.raises(EngineError, match="removed"):
+        engine.remove([name])
+
+
 def test_docker_builds_and_proves_the_same_agent(built_by_docker: str) -> None:
     assert "2 of 2 cells pass" in built_by_docker
 

@@ -50,6 +50,12 @@ class Engine(Protocol):
     def images(self) -> set[str]:
         """The names (with tag) of all local images."""
 
+    def remove(self, images: Sequence[str]) -> None:
+        """Remove images by name. What a container or another image stands on loses its name only.
+
+        Raises :class:`EngineError` when one is not there.
+        """
+
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
         """Build the Dockerfile in ``context`` without a network and name the result ``image``.
 
@@ -65,10 +71,14 @@ class Engine(Protocol):
         mounts: Sequence[Mount],
         log: Path,
         seconds: float,
+        *,
+        memory: int | None = None,
     ) -> int:
         """Run a command in a new container without a network; returns its exit status.
 
-        After ``seconds`` it is ended, and the status is :data:`TIMED_OUT`.
+        After ``seconds`` it is ended, and the status is :data:`TIMED_OUT`. ``memory`` is the limit
+        of each of its processes in bytes (``RLIMIT_DATA``: it needs no cgroups, and an emulator
+        that ignores what its program sets for itself is held to it too).
         """
 
     def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:
@@ -92,6 +102,9 @@ class Engine(Protocol):
 
     def push(self, image: str, reference: str) -> None:
         """Push an image to a registry under a reference."""
+
+    def save(self, image: str, archive: Path) -> None:
+        """Write an image as the archive (uncompressed) that ``docker load`` takes."""
 
 
 def repository_of(reference: str) -> str:

@@ -60,6 +60,9 @@ class Buildah:
         listed = json.loads(_list_images() or "[]") or []
         return {name for image in listed for name in image.get("names") or []}
 
+    def remove(self, images: Sequence[str]) -> None:
+        ask(["buildah", "rmi", *images])
+
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
         with BUILDING.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
@@ -100,12 +103,15 @@ class Buildah:
         mounts: Sequence[Mount],
         log: Path,
         seconds: float,
+        *,
+        memory: int | None = None,
     ) -> int:
         volumes = [
             f"--volume={m.source.resolve()}:{m.target}:{'rw' if m.writable else 'ro'}"
             for m in mounts
         ]
-        with self._container(image, target) as container:
+        limits = [f"--ulimit=data={memory}:{memory}"] if memory else []
+        with self._container(image, target, *limits) as container:
             inside = [*self._entry_point(image), *command]
             return run_logged(
                 [*CONFINED, *TIME_LIMIT, str(seconds),
@@ -158,13 +164,18 @@ class Buildah:
             next_step="check the name; log in with: buildah login REGISTRY",
         )
 
+    def save(self, image: str, archive: Path) -> None:
+        ask(["buildah", "push", "--quiet", image, f"docker-archive:{archive}:{image}"])
+
     def _entry_point(self, image: str) -> list[str]:
         inspected = _inspect(image)
         return list(inspected["OCIv1"]["config"].get("Entrypoint") or [])
 
     @contextmanager
-    def _container(self, image: str, target: Target) -> Iterator[str]:
-        created = ask(["buildah", "from", "--pull-never", "--platform", target.oci, image])
+    def _container(self, image: str, target: Target, *options: str) -> Iterator[str]:
+        created = ask(
+            ["buildah", "from", "--pull-never", "--platform", target.oci, *options, image]
+        )
         container = created.strip().splitlines()[-1]
         try:
             yield container

@@ -45,6 +45,11 @@ class Docker:
         with _explained("cannot list images"):
             return {tag for image in self._client.images.list() for tag in image.tags}
 
+    def remove(self, images: Sequence[str]) -> None:
+        with _explained("cannot remove images"):
+            for image in images:
+                self._client.images.remove(image)
+
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
         # Only an exported archive can have its time stamps rewritten: the daemon's own store
         # unpacks at once, and BuildKit refuses both together.
@@ -72,6 +77,8 @@ class Docker:
         mounts: Sequence[Mount],
         log: Path,
         seconds: float,
+        *,
+        memory: int | None = None,
     ) -> int:
         volumes = {
             str(m.source.resolve()): {"bind": m.target, "mode": "rw" if m.writable else "ro"}
@@ -80,7 +87,7 @@ class Docker:
         with _explained(f"cannot run {image}"):
             container = self._client.containers.run(
                 image, list(command), platform=target.oci, volumes=volumes,
-                network_mode="none", detach=True,
+                network_mode="none", detach=True, ulimits=_limits(memory),
             )  # fmt: skip
             late = Timer(seconds, container.kill)
             late.start()
@@ -147,6 +154,11 @@ class Docker:
                 if "error" in line:
                     raise EngineError(str(line["error"]), where=reference, next_step=REGISTRY_HELP)
 
+    def save(self, image: str, archive: Path) -> None:
+        with _explained(f"cannot save {image}"), archive.open("wb") as file:
+            for chunk in self._client.images.get(image).save(named=image):
+                file.write(chunk)
+
     def _has(self, reference: str) -> bool:
         from docker.errors import ImageNotFound
 
@@ -190,6 +202,12 @@ class Docker:
             raw = _Chunks(container.export())
             with tarfile.open(fileobj=io.BufferedReader(raw), mode="r|") as archive:
                 yield archive
+
+
+def _limits(memory: int | None) -> list[Any]:
+    from docker.types import Ulimit
+
+    return [Ulimit(name="data", soft=memory, hard=memory)] if memory else []
 
 
 class _Chunks(io.RawIOBase):
