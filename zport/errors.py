@@ -107,3 +107,21 @@ class ScanError(ZportError):
     """Something of the scanned requirements is blocked or dangerous on a target."""
 
     exit_code = 12
+
+
+class ResultsError(ZportError):
+    """A results store or a run file cannot be read, or a record does not fit."""
+
+    exit_code = 13
+
+
+class AuditError(ZportError):
+    """The audited source has code that is not safe in every byte order."""
+
+    exit_code = 14
+
+
+class ImportedError(ZportError):
+    """Some of the imported manifests cannot be run as they are."""
+
+    exit_code = 15

@@ -1,0 +1,52 @@
+"""What only the whole source can tell: names that are used and defined nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from zport.audit.files import Files
+from zport.audit.model import Finding, Wanted
+
+
+def undefined(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
+    """The findings whose name no other line of the source has.
+
+    The lines of the findings themselves do not count: code that does not compile for one byte order
+    may call the same missing function in many places.
+    """
+    if not wanted:
+        return []
+    own = {(one.finding.path, one.finding.line) for one in wanted}
+    missing = {one.name for one in wanted}
+    for file in files():
+        if file.data is None or not missing:
+            continue
+        missing -= {name for name in missing if _defined(name, file.path, file.data, own)}
+    return [one.finding for one in wanted if one.name in missing]
+
+
+def _defined(name: str, path: str, data: bytes, own: Iterable[tuple[str, int]]) -> bool:
+    """Whether a file has the name, with a namespace inside of it, outside the lines that use it."""
+    scope, _, plain = name.encode().rpartition(b"::")
+    if plain not in data:
+        return False
+    lines = {line for where, line in own if where == path}
+    return any(
+        data.count(b"\n", 0, found.start()) + 1 not in lines
+        and (not scope or _inside(scope, data, found.start()))
+        for found in re.finditer(rb"\b" + re.escape(plain) + rb"\b", data)
+    )
+
+
+def _inside(scope: bytes, data: bytes, offset: int) -> bool:
+    """Whether a place is qualified with a namespace, or in its braces as far as comments tell."""
+    if data[:offset].endswith(scope + b"::"):
+        return True
+    opened = list(
+        re.finditer(rb"\bnamespace[^{;]*\b" + re.escape(scope) + rb"\s*\{", data[:offset])
+    )
+    if not opened:
+        return False
+    closed = re.search(rb"\}\s*//.*\b" + re.escape(scope) + rb"\b", data[opened[-1].end() : offset])
+    return closed is None
