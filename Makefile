@@ -9,7 +9,7 @@ LOCK_ENV := build/lock-env
 PIP_COMPILE = $(LOCK_ENV)/bin/pip-compile --quiet --no-config --generate-hashes --allow-unsafe \
 	--strip-extras --no-emit-options $(if $(UPGRADE),--upgrade)
 
-.PHONY: test lint unit integration environment test-host lock clean
+.PHONY: test lint unit integration ssh environment test-host lock clean
 
 test: lint unit integration
 
@@ -17,13 +17,17 @@ lint: environment
 	$(TEST_PYTHON) -m ruff check .
 	$(TEST_PYTHON) -m ruff format --check .
 	$(TEST_PYTHON) -m mypy
-	$(TEST_PYTHON) -m mypy --config-file agent/pyproject.toml agent/zport_agent
+	$(TEST_PYTHON) -m mypy --config-file agent/pyproject.toml agent/zport_agent agent/zport_zoo
 
 unit: environment
 	$(TEST_PYTHON) -m pytest tests/unit
 
 integration: environment test-host
 	$(TEST_PYTHON) -m pytest tests/integration
+
+# Another machine of IBM Z, emulated whole: it takes long, so no other target runs it.
+ssh: environment test-host
+	ZPORT_EMULATED_MACHINE=1 $(TEST_PYTHON) -m pytest -s tests/integration/test_ssh_runner.py -k ibm_z
 
 environment:
 	$(PYTHON) build.py --setup-tests

@@ -1,10 +1,11 @@
 """Makes the inputs of the models here: ``python make_inputs.py FOLDER``.
 
 Needs espeak-ng, the DejaVu fonts, NumPy and Pillow. The committed files were made by it once;
-another version of espeak-ng or Pillow may give other, equally good ones. magika's inputs are
-plain files and were written by hand.
+another version of espeak-ng or Pillow may give other, equally good ones. What it does not make
+are plain files that were written by hand: magika's, question.txt and sentence*.json.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -46,12 +47,12 @@ def fan(seconds: float) -> Array:
     return np.asarray(0.02 * hum + 0.01 * np.convolve(hiss, np.ones(8) / 8, "same"))
 
 
-def write_wav(path: Path, sound: Array) -> None:
+def write_wav(path: Path, sound: Array, rate: int = RATE) -> None:
     """Write 16-bit mono PCM; the wave module wants samples in the machine's byte order."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(rate)
         file.writeframes(np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16).tobytes())
 
 
@@ -84,15 +85,153 @@ def landscape(size: int) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(0.8))
 
 
+def figure(size: int) -> Image.Image:
+    """Somebody standing before a wall, in ``size`` x ``size`` pixels."""
+    image = Image.new("RGB", (size, size), (196, 188, 170))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle([0, size * 0.86, size, size], (120, 96, 74))
+    draw.ellipse([size * 0.42, size * 0.12, size * 0.58, size * 0.30], (224, 178, 146))
+    draw.rounded_rectangle([size * 0.36, size * 0.30, size * 0.64, size * 0.62], 9, (38, 78, 140))
+    for leg in (0.39, 0.53):
+        draw.rectangle([size * leg, size * 0.62, size * (leg + 0.09), size * 0.92], (44, 44, 52))
+    return image.filter(ImageFilter.GaussianBlur(0.8))
+
+
+def page() -> Image.Image:
+    """Two lines of text on light ground, 224x96 pixels."""
+    image = Image.new("RGB", (224, 96), (240, 238, 232))
+    draw = ImageDraw.Draw(image)
+    draw.text((20, 14), "Big endian", (30, 34, 46), ImageFont.truetype(FONT, 26), anchor="la")
+    draw.text((34, 58), "IBM Z 390", (96, 30, 40), ImageFont.truetype(FONT, 22), anchor="la")
+    return image
+
+
+def puzzle(text: str, width: int, height: int) -> Image.Image:
+    """Characters, each turned a little, under a few thin lines."""
+    image = Image.new("RGB", (width, height), (250, 250, 246))
+    font = ImageFont.truetype(FONT, height * 3 // 5)
+    step = width // (len(text) + 1)
+    for place, character in enumerate(text):
+        tile = Image.new("L", (height, height), 0)
+        centre = (height // 2, height // 2)
+        ImageDraw.Draw(tile).text(centre, character, 255, font, anchor="mm")
+        tile = tile.rotate((-9, 6, -4, 8)[place % 4], Image.Resampling.BILINEAR)
+        left = step // 2 + place * step + (step - height) // 2
+        image.paste((36 + 20 * place, 50, 120), (left, 0), tile)
+    draw = ImageDraw.Draw(image)
+    for start, end in ((0.3, 0.6), (0.7, 0.45)):
+        draw.line([(0, height * start), (width, height * end)], (150, 150, 158), 1)
+    return image
+
+
+def melody(seconds: float, rate: int) -> Array:
+    """Four struck notes (C, E, G, C), one after the other: float64, shape (samples,)."""
+    sound = np.zeros(int(seconds * rate))
+    for place, note in enumerate((60, 64, 67, 72)):
+        start = place * sound.size // 4
+        times = np.arange(sound.size - start) / rate
+        pitch = 440 * 2 ** ((note - 69) / 12)
+        tone = sum(np.sin(2 * np.pi * pitch * k * times) / k**2 for k in (1, 2, 3, 4))
+        sound[start:] += 0.2 * tone * np.exp(-3 * times)
+    return sound
+
+
+def brain_waves(seconds: float, rate: int) -> Array:
+    """Noise whose power falls with the frequency, and two spindles of 13 Hz: int16 (samples,)."""
+    noise = np.random.Generator(np.random.PCG64(11)).uniform(-1, 1, int(seconds * rate))
+    slow = np.cumsum(noise)
+    slow -= np.convolve(slow, np.ones(rate) / rate, "same")
+    times = np.arange(noise.size) / rate
+    for middle in (seconds * 0.3, seconds * 0.7):
+        bell = np.exp(-(((times - middle) / 0.4) ** 2))
+        slow = slow + 12 * bell * np.sin(2 * np.pi * 13 * times)
+    return np.asarray(np.round(slow * 10).astype("<i2"))
+
+
+def features(*shape: int) -> Array:
+    """Smooth values around 0, float32, as energies over time and frequency are."""
+    rough = np.random.Generator(np.random.PCG64(5)).uniform(-1, 1, shape)
+    smooth = (rough + np.roll(rough, 1, -1) + np.roll(rough, 1, -2)) if len(shape) > 2 else rough
+    return np.asarray(smooth.astype("<f4"))
+
+
+def advertisements() -> list[dict[str, list[Any]]]:
+    """Four rows of 13 numbers and 26 words."""
+    chance = np.random.Generator(np.random.PCG64(3))
+    words = ("red", "green", "blue", "amber", "violet", "grey", "white", "black")
+    return [
+        {
+            "numbers": [round(float(x), 3) for x in chance.uniform(0, 2, 13)],
+            "words": [words[i] for i in chance.integers(0, len(words), 26)],
+        }
+        for _ in range(4)
+    ]
+
+
+def write_readings(path: Path) -> None:
+    """A table of 16 rows of 12 readings; multiples of 1/1000, so none lies on a threshold."""
+    rows = np.random.Generator(np.random.PCG64(2)).uniform(-1.5, 1.5, (16, 12)).round(3)
+    names = [f"sensor{index}" for index in range(12)]
+    lines = [",".join(names), *(",".join(f"{x:.3f}" for x in row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+LANDSCAPES = (
+    "resnet50-light", "alexnet-light", "zfnet512-light", "vgg19-light", "squeezenet-light",
+    "shufflenet-light", "inception-v1-light", "inception-v2-light", "densenet121-light",
+    "resnet50-v1.5", "mobilenet-v1", "visual-wake-words", "resnet8", "ssd-mobilenet", "open-nsfw",
+)  # fmt: skip
+
+
 def main(folder: Path) -> None:
     """Write all inputs below ``folder``."""
-    write_wav(folder / "silero-vad" / "speech.wav", speech(2.0))
-    write_wav(folder / "silero-vad" / "fan.wav", fan(0.64))
+    write_sounds(folder)
+    write_pictures(folder)
+    write_numbers(folder)
+
+
+def write_sounds(folder: Path) -> None:
+    """Speech, a fan and a melody."""
+    for name in ("silero-vad", "silero-vad-sequence", "silero-vad-half"):
+        write_wav(folder / name / "speech.wav", speech(2.0))
+        write_wav(folder / name / "fan.wav", fan(0.64))
+    for name in ("swift-f0", "dnsmos"):
+        write_wav(folder / name / "speech.wav", speech(2.0))
+    write_wav(folder / "basic-pitch" / "melody.wav", melody(1.9, 22050), 22050)
+
+
+def write_pictures(folder: Path) -> None:
+    """Lines of text, puzzles, a landscape and a figure."""
     upright = text_line("Big endian")
-    upright.save(folder / "ppocr-direction" / "upright.png", optimize=True)
     turned = text_line("IBM Z, s390x").rotate(180)
+    upright.save(folder / "ppocr-direction" / "upright.png", optimize=True)
     turned.save(folder / "ppocr-direction" / "turned.png", optimize=True)
-    landscape(224).quantize(128).save(folder / "resnet50-light" / "landscape.png", optimize=True)
+    upright.save(folder / "ppocr-recognition" / "line.png", optimize=True)
+    page().save(folder / "ppocr-detection" / "page.png", optimize=True)
+    page().save(folder / "ddddocr-detection" / "page.png", optimize=True)
+    for name in ("ddddocr-recognition", "ddddocr-quantized"):
+        puzzle("8k3f", 150, 50).quantize(64).save(folder / name / "puzzle.png", optimize=True)
+    puzzle("7HX2", 160, 60).quantize(64).save(folder / "captcha-crnn" / "puzzle.png", optimize=True)
+    for name in LANDSCAPES:
+        landscape(224).quantize(128).save(folder / name / "landscape.png", optimize=True)
+    for name in ("visual-wake-words", "resnet8"):
+        figure(96).quantize(64).save(folder / name / "figure.png", optimize=True)
+
+
+def write_numbers(folder: Path) -> None:
+    """Arrays (little-endian, as their headers say), tables and rows."""
+    np.save(folder / "keyword-spotting" / "features.npy", features(1, 1, 49, 10))
+    np.save(folder / "wake-word" / "features.npy", features(1, 40, 30))
+    np.save(folder / "anomaly-autoencoder" / "features.npy", features(1, 640))
+    # Each sphere: centre (z, y, x) and radius in 1/256 of the side, brightness.
+    spheres = [[96, 96, 96, 60, 90], [160, 170, 150, 48, 200], [128, 60, 190, 32, 255]]
+    for name in ("unet3d-32", "unet3d-128"):
+        np.save(folder / name / "spheres.npy", np.array(spheres, "<i2"))
+    np.save(folder / "eeg-seizure" / "waves.npy", brain_waves(30, 250))
+    rows = json.dumps(advertisements(), indent=1)
+    (folder / "dlrm" / "advertisements.json").write_text(rows + "\n")
+    for path in folder.glob("sensors-*"):
+        write_readings(path / "readings.csv")
 
 
 if __name__ == "__main__":

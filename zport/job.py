@@ -20,11 +20,19 @@ from zport.build import Builder, missing_steps
 from zport.debian import Archive
 from zport.distribution import TRIXIE, Distribution
 from zport.engines import Engine
-from zport.errors import BlockedError, DefinitionError, PatchError, VerdictError, ZportError
+from zport.errors import (
+    BlockedError,
+    DefinitionError,
+    PatchError,
+    UsageError,
+    VerdictError,
+    ZportError,
+)
 from zport.fetch import Fetcher
 from zport.host import free_space
 from zport.matrix.cells import Cell, CellResult
-from zport.matrix.run import CellRunner, runner_of
+from zport.matrix.run import CellRunner
+from zport.matrix.runners import Place, Runner, find_runner, runner_of
 from zport.matrix.verdicts import decide
 from zport.models import Model, fetch_files, files_key, load_models, preparation
 from zport.origin import Policy, find_origin
@@ -35,6 +43,7 @@ from zport.provenance import provenance_path, write_provenance
 from zport.providers import Resolver
 from zport.pypi import Index
 from zport.recipes import Mode, Recipe
+from zport.report.page import write_page
 from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
 from zport.step import Step
@@ -70,6 +79,8 @@ class Request:
     models: Sequence[str] = ()
     recipes: Sequence[str] = ()
     suites: Sequence[str] = ()
+    runners: Sequence[str] = ()
+    patience: float = 1
     distribution: Distribution = TRIXIE
 
 
@@ -84,9 +95,7 @@ class Job:
         run = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
         self.progress = Progress(request.console, request.workspace, run)
         self.unplanned: dict[str, ZportError] = {}
-        self.cell_runner = CellRunner(
-            request.workspace, request.engine, self.progress, request.jobs
-        )
+        self.cell_runner = CellRunner(request.workspace, self.progress, request.patience)
 
     @cached_property
     def targets(self) -> list[Target]:
@@ -194,25 +203,56 @@ class Job:
         suites = [suite.step.name for plans in self.suites.values() for suite in plans]
         return [*agents, *wheels, *suites, *prepared]
 
+    def want(self, step: Step) -> None:
+        """Ask for one more step's result."""
+        self.wanted.append(step.name)
+
     def missing(self) -> list[Step]:
         """The steps that have to be built."""
         wanted = self.wanted
         return missing_steps(self.planner.steps, wanted, self.request.engine.images())
 
+    @cached_property
+    def runners(self) -> list[Runner]:
+        """The runners asked for, or this machine's; and always the reference's, for comparison.
+
+        Raises :class:`UsageError` for one that runs none of the targets.
+        """
+        request = self.request
+        here = Place(request.engine, request.workspace, self.host, request.jobs)
+        local = [runner_of(target, self.host) for target in self.targets]
+        wanted = [find_runner(name, here) for name in dict.fromkeys(request.runners or local)]
+        for runner in wanted if request.runners else ():
+            if not any(runner.runs(target) for target in request.targets):
+                raise UsageError(
+                    f"{runner.name} runs none of {', '.join(t.name for t in request.targets)}",
+                    where="--runner", next_step="name its own architecture after --arch",
+                )  # fmt: skip
+        names = [runner.name for runner in wanted]
+        if REFERENCE in self.targets and (own := runner_of(REFERENCE, self.host)) not in names:
+            wanted.append(find_runner(own, here))
+        return wanted
+
     def cells(self) -> list[Cell]:
-        """Every model in every agent image that runs its framework."""
+        """Every model in every agent image that runs its framework, by every runner that can."""
         return [
             Cell(
                 model,
                 agent,
-                runner_of(agent.target, self.host),
+                runner.name,
                 self.request.workspace.models / f"{model.name}-{files_key(model, step)}",
                 files_key(model, step),
             )
             for model, step in self.models.values()
             for agent in self.agents
             if model.manifest.framework.name == agent.agent.framework
+            for runner in self.runners
+            if runner.runs(agent.target) and not self._is_left_out(model, runner)
         ]
+
+    def _is_left_out(self, model: Model, runner: Runner) -> bool:
+        """Whether a model is too heavy to be emulated without being named."""
+        return runner.emulated and model.is_heavy and model.name not in self.request.models
 
     def finished(self) -> dict[str, Any] | None:
         """The record of the run that did all this already, if there is one."""
@@ -262,14 +302,22 @@ class Job:
 
     def run_matrix(self) -> list[CellResult]:
         """Run and judge all cells, print the table and write the results file."""
-        request, engine = self.request, self.request.engine
         with self.progress.live():
-            for model, step in self.models.values():
-                fetch_files(model, step, request.workspace, self.fetcher, engine)
-            runs = self.cell_runner.run(self.cells())
+            self.fetch_models()
+            runs = self.cell_runner.run(self.cells(), self.runners)
+        return decide(runs, self.judge, self.request.engine, self.request.workspace)
+
+    def fetch_models(self) -> None:
+        """Have the files of every model in the workspace."""
+        request = self.request
+        for model, step in self.models.values():
+            fetch_files(model, step, request.workspace, self.fetcher, request.engine)
+
+    @property
+    def judge(self) -> AgentPlan:
+        """The agent whose image compares: one that runs natively, if there is one."""
         native = [agent for agent in self.agents if agent.target == self.host]
-        judge = (native or self.agents)[0]
-        return decide(runs, judge, engine, request.workspace)
+        return (native or self.agents)[0]
 
     def report(self, results: list[CellResult]) -> None:
         """Print and keep what was found. Raises :class:`VerdictError` unless all cells passed."""
@@ -282,7 +330,8 @@ class Job:
         passed = all(result.verdict == "pass" for result in results)
         summary = summary_line(results)
         write_json(self._record(), {"passed": passed, "summary": summary, "results": str(path)})
-        request.console.print(f"{summary} · results {path}", soft_wrap=True)
+        page = write_page(request.workspace)
+        request.console.print(f"{summary} · results {path} · page {page}", soft_wrap=True)
         if not passed:
             raise verdict_failure(summary, str(path))
 

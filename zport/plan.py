@@ -208,14 +208,36 @@ class Planner:
             packages=names,
         )
 
-    def model_preparation(self, name: str, context: Sequence[ContextFile], **values: Any) -> Step:
-        """A model file that is made from another one, at native speed."""
-        builder = self.builder(self.host)
-        code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
-        needed = [file for file in code if file.path.count("/") == 2]
+    def model_tools(self) -> Step:
+        """The builder with the packages that make model files, for all models."""
+        name = "model-tools"
+        if name in self.steps:
+            return self.steps[name]
         names = self.distribution.model_packages
         status = self._builder_status(self.host)
         packages = self.archive.closure([self.host.debian], names, status)
+        return self.step(
+            name,
+            "tools that make model files",
+            name,
+            self.host,
+            name,
+            self.host.name,
+            [self.builder(self.host)],
+            package_files(packages),
+            packages=names,
+        )
+
+    def model_preparation(
+        self, name: str, sources: Sequence[ContextFile], arguments: Sequence[str]
+    ) -> Step:
+        """A model file that is made by ``zport_zoo``, at native speed."""
+        tools = self.model_tools()
+        agent = PROJECT / "agent"
+        code = tree_files(agent / "zport_zoo", "agent/zport_zoo", "*.py")
+        for module in ("__init__", "errors", "output"):
+            place = f"zport_agent/{module}.py"
+            code.append(ContextFile.local(f"agent/{place}", agent / place))
         return self.step(
             f"model-{name}",
             f"model file of {name}",
@@ -223,10 +245,11 @@ class Planner:
             self.host,
             f"model-{name}",
             "any",
-            [builder],
-            [*context, *needed, *package_files(packages)],
-            packages=names,
-            **values,
+            [tools],
+            [*sources, *code],
+            images={"tools": tools.image},
+            sources=sources,
+            arguments=arguments,
         )
 
     def step(

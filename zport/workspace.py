@@ -62,10 +62,13 @@ class Workspace:
         return self.root / "logs"
 
     @contextmanager
-    def exclusive(self, name: str) -> Iterator[None]:
-        """Hold the named lock; another zport on this folder waits. A dead process holds nothing."""
+    def exclusive(self, name: str, *, seconds: float = -1) -> Iterator[None]:
+        """Hold the named lock; another zport on this folder waits. A dead process holds nothing.
+
+        Raises :class:`filelock.Timeout` when it is not free within ``seconds``; negative: waits.
+        """
         folder = make_folder(self.root / "guards")
-        with FileLock(folder / f"{name}.lock"):
+        with FileLock(folder / f"{name}.lock", timeout=seconds):
             yield
 
 

@@ -22,9 +22,12 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def to_little(array: Array) -> Array:
     """The same values in little-endian, C order, any shape (a 0-d array stays 0-d).
 
-    Raises UnsupportedError for dtypes that are not plain numbers or booleans.
+    Strings become fixed-length ones ('<U5'), which files can hold without pickling. Raises
+    UnsupportedError for dtypes that are not plain numbers, booleans or strings.
     """
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind == "O" and all(isinstance(one, str) for one in array.flat):
+        array = array.astype(np.str_)
+    if array.dtype.kind not in "biufcU":
         raise UnsupportedError(f"arrays of dtype {array.dtype} cannot be stored or compared")
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zport_agent import __version__
+from zport_agent import __version__, difftools
 from zport_agent.errors import AgentError, UsageError
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ def _compare(options: argparse.Namespace) -> int:
         return _compare_batch(options)
     if not (options.reference and options.candidate):
         raise UsageError("compare: give --reference and --candidate, or --pairs")
-    result = compare.compare_files(
-        options.reference, options.candidate, options.absolute, options.relative
-    )
+    bounds = compare.stated_bounds(options.absolute, options.relative)
+    result = compare.compare_files(options.reference, options.candidate, bounds)
     _say(result, compare.render(result), options.json)
     return 0 if result["verdict"] == "pass" else 1
 
@@ -87,6 +86,13 @@ def _bench(options: argparse.Namespace) -> int:
     result = bench.bench(_job(options), overrides, accuracy=options.accuracy)
     print(bench.render(result))
     return 0 if result["valid"] else 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from zport_agent import serve
+
+    print(f"{serve.serve(options.batch, options.out)} cells served")
+    return 0
 
 
 def _job(options: argparse.Namespace) -> "Job":
@@ -136,6 +142,11 @@ def _parser() -> argparse.ArgumentParser:
     compare = verbs.add_parser("compare", help="compare the outputs of two runs")
     _compare_flags(compare)
     compare.set_defaults(run=_compare)
+
+    serve = verbs.add_parser("serve", help="run the commands of many cells, each in its own child")
+    _serve_flags(serve)
+    serve.set_defaults(run=_serve)
+    difftools.add_verbs(verbs)
     return parser
 
 
@@ -167,16 +178,26 @@ def _bench_flags(parser: argparse.ArgumentParser) -> None:
 def _compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", type=Path, metavar="NPZ", help="the outputs to agree with")
     parser.add_argument("--candidate", type=Path, metavar="NPZ", help="the outputs in question")
-    parser.add_argument("--absolute", type=_bound, default=1e-5, metavar="A", help="default 1e-5")
-    parser.add_argument("--relative", type=_bound, default=1e-4, metavar="R", help="default 1e-4")
+    for name in ("absolute", "relative"):
+        text = "bound of float32; other floating dtypes are given theirs if that is looser"
+        parser.add_argument(f"--{name}", type=_bound, metavar=name[0].upper(), help=text)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--pairs",
         type=Path,
         metavar="JSON",
-        help="instead: a list of {reference, candidate, absolute, relative}",
+        help="instead: a list of {reference, candidate, bounds}",
     )
     parser.add_argument("--out", type=Path, metavar="JSON", help="where --pairs writes its results")
+
+
+def _serve_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch", type=Path, required=True, metavar="DIR", help="holds cells.json: what to run"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="gets one folder a cell"
+    )
 
 
 def _count(text: str) -> int:

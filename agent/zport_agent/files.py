@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zport_agent.byteorder import require_known
 from zport_agent.errors import ModelFileError
 from zport_agent.manifest import Manifest
 
@@ -27,14 +28,24 @@ class CheckedFile:
 def check_files(manifest: Manifest, folder: Path) -> list[CheckedFile]:
     """Check every file the manifest names, by base name, in ``folder``; the graph comes first.
 
-    A seeded model's graph is made from the pinned one, so its own bytes carry no pin.
-    Raises ModelFileError naming the file when it is missing, empty, or has another checksum.
+    A graph that is prepared is made from the pinned one, so its own bytes carry no pin.
+    Raises ModelFileError naming the file when it is missing, empty, has another checksum, is not
+    prepared yet, or holds numbers whose byte order is not known.
     """
-    seeded = manifest.zport is not None and manifest.zport.weights == "seeded"
+    declared = manifest.zport.byte_order if manifest.zport else None
     checked = []
     for index, (name, checksum) in enumerate(manifest.model.files()):
-        pin = None if seeded and index == 0 else checksum
-        checked.append(_check(folder / name.rsplit("/", 1)[-1], pin, manifest.path))
+        is_graph = index == 0
+        require_known(name, declared if is_graph else None)
+        prepared = manifest.preparation if is_graph else None
+        found = _check(folder / name.rsplit("/", 1)[-1], None if prepared else checksum,
+                       manifest.path)  # fmt: skip
+        if prepared and found.sha256 == (checksum or "").removeprefix("sha256:"):
+            raise ModelFileError(
+                f"{found.path}: this is the file as fetched; {manifest.path} wants it prepared "
+                f"first: python -m zport_zoo {prepared} (see models/README.md)"
+            )
+        checked.append(found)
     return checked
 
 

@@ -20,16 +20,17 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from zport_agent.byteorder import ByteOrder, is_against_format
 from zport_agent.errors import ManifestError
 from zport_agent.source import ModelSource
+from zport_agent.tolerance import DEFAULTS, bounds_from, default_bounds
 from zport_agent.yamltext import read_yaml
 
-DEFAULT_ABSOLUTE = 1e-5
-DEFAULT_RELATIVE = 1e-4
-
+Preparation: TypeAlias = Literal["build", "seed", "swap"]
 Scenario: TypeAlias = Literal["SingleStream", "MultiStream", "Server", "Offline"]
 
 
@@ -65,6 +66,8 @@ Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Checksum = Annotated[str, AfterValidator(_checksum)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 LocalName = Annotated[str, AfterValidator(_local_name)]
+BoundPair = Annotated[list[Annotated[Number, Field(ge=0)]], Field(min_length=2, max_length=2)]
+Label: TypeAlias = str | int | bool | dict[str, Any]
 
 
 class _Wild(BaseModel):
@@ -98,7 +101,7 @@ class TensorEntry(_Wild):
 class ModelFiles(_Wild):
     """Where the files are and what they must hash to.
 
-    A seeded model's ``graph_checksum`` is that of the source file, before seeding.
+    ``graph_checksum`` is that of the file as fetched, before it is prepared.
     """
 
     base_url: BaseUrl | None = None
@@ -126,21 +129,43 @@ class ModelFiles(_Wild):
 
 
 class Tolerance(_Own):
-    """How far an output may be from its reference: ``|c - r| <= absolute + relative * |r|``."""
+    """How far an output may be from its reference: ``|c - r| <= absolute + relative * |r|``.
 
-    absolute: Annotated[Number, Field(ge=0)] = DEFAULT_ABSOLUTE
-    relative: Annotated[Number, Field(ge=0)] = DEFAULT_RELATIVE
+    ``absolute`` and ``relative`` are float32's; other floating dtypes have them where they are
+    looser than their own. ``dtypes`` gives one dtype [absolute, relative]. The defaults and their
+    reasons are the table in :mod:`zport_agent.tolerance`; what is looser has a ``reason`` here.
+    """
+
+    absolute: Annotated[Number, Field(ge=0)] = DEFAULTS["float32"].absolute
+    relative: Annotated[Number, Field(ge=0)] = DEFAULTS["float32"].relative
+    dtypes: dict[str, BoundPair] = {}
     reason: str | None = None
+
+    @field_validator("dtypes")
+    @classmethod
+    def _known_dtypes(cls, dtypes: dict[str, list[float]]) -> dict[str, list[float]]:
+        unknown = [name for name in dtypes if name not in DEFAULTS]
+        if unknown:
+            raise ValueError(f"dtypes of {', '.join(DEFAULTS)}")
+        return dtypes
 
     @model_validator(mode="after")
     def _looser_needs_a_reason(self) -> "Tolerance":
-        looser = self.absolute > DEFAULT_ABSOLUTE or self.relative > DEFAULT_RELATIVE
-        if looser and not self.reason:
-            raise ValueError(
-                f"a 'reason', because it is looser than absolute {DEFAULT_ABSOLUTE:g} "
-                f"and relative {DEFAULT_RELATIVE:g}"
-            )
+        stated = {"float32": [self.absolute, self.relative], **self.dtypes}
+        for name, (absolute, relative) in stated.items():
+            default = DEFAULTS[name]
+            if (absolute > default.absolute or relative > default.relative) and not self.reason:
+                raise ValueError(
+                    f"a 'reason', because for {name} it is looser than absolute "
+                    f"{default.absolute:g} and relative {default.relative:g}"
+                )
         return self
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """(absolute, relative) for each dtype that an output may have."""
+        stated = self.model_fields_set & {"absolute", "relative"}
+        table = bounds_from(self.absolute, self.relative) if stated else default_bounds()
+        return table | {name: (pair[0], pair[1]) for name, pair in self.dtypes.items()}
 
 
 class Bench(_Own):
@@ -160,20 +185,52 @@ class Bench(_Own):
     samples_per_query: Annotated[int, Field(ge=1)] | None = None
 
 
+class Build(_Own):
+    """An architecture that is built in code, by its name in ``zport_zoo``, and its options."""
+
+    architecture: str = Field(min_length=1)
+    options: dict[str, Annotated[int, Field(ge=0)]] = {}
+
+
 class Zport(_Own):
-    """The ``zport:`` block: what the weights are, what to run and how near it must come."""
+    """The ``zport:`` block: what the weights are, what to run and how near it must come.
+
+    ``build`` says that the graph is made in code and not fetched. ``byte_order`` declares the
+    order of the numbers in the graph's file where its format leaves that open, or where it was
+    written against its format. ``smoke`` puts the model into the set that runs unless others are
+    named. ``megabytes`` is the size of the graph as it is run, ``gflop`` the cost of one pass over
+    all inputs (10^9 operations; a product and its sum are two). ``sample`` names outputs of which
+    so many elements are kept, for those too large to store. ``labels`` are the right answers, one
+    an input: what postprocess should say first, as its ``label``, or a mapping of which every key
+    must be equal.
+    """
 
     weights: Literal["trained", "seeded", "constant"]
     seed: Annotated[int, Field(ge=0)] | None = None
+    build: Build | None = None
+    byte_order: ByteOrder | None = None
+    smoke: bool = False
+    megabytes: Annotated[Number, Field(gt=0)] | None = None
+    gflop: Annotated[Number, Field(ge=0)] | None = None
     inputs: Annotated[list[LocalName], Field(min_length=1)]
+    labels: list[Label] | None = None
     expected: LocalName = "expected.npz"
+    sample: dict[str, Annotated[int, Field(ge=1)]] = {}
     tolerance: Tolerance = Tolerance()
     bench: Bench = Bench()
+
+    @model_validator(mode="after")
+    def _a_label_an_input(self) -> "Zport":
+        if self.labels is not None and len(self.labels) != len(self.inputs):
+            raise ValueError(f"as many 'labels' as 'inputs', which are {len(self.inputs)}")
+        return self
 
     @model_validator(mode="after")
     def _seed_iff_seeded(self) -> "Zport":
         if (self.seed is not None) != (self.weights == "seeded"):
             raise ValueError("a 'seed' exactly when 'weights' is 'seeded'")
+        if self.build and self.seed is None:
+            raise ValueError("'weights: seeded' and a 'seed', because 'build' makes the weights")
         return self
 
 
@@ -198,6 +255,27 @@ class Manifest(_Wild):
 
     _path: Path = PrivateAttr(default=Path("manifest.yml"))
     _lines: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _built_or_fetched(self) -> "Manifest":
+        own = self.zport
+        if own and own.build and (self.model.base_url or self.model.graph_checksum):
+            raise ValueError(
+                "'model' without base_url and graph_checksum, because 'zport.build' makes the graph"
+            )
+        if own and own.seed is not None and own.byte_order == "big":
+            raise ValueError("no 'zport.byte_order: big' with a 'seed': the seeded file is little")
+        return self
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """How the graph's file is made, where it is not used as fetched."""
+        own = self.zport
+        if own is None:
+            return None
+        if own.seed is not None:
+            return "build" if own.build else "seed"
+        return "swap" if is_against_format(self.model.graph_path, own.byte_order) else None
 
     @property
     def path(self) -> Path:
@@ -238,6 +316,7 @@ def load_manifest(path: Path | str) -> Manifest:
 
 _OWN_SECTIONS: dict[str, type[BaseModel]] = {
     "zport": Zport,
+    "zport.build": Build,
     "zport.tolerance": Tolerance,
     "zport.bench": Bench,
 }

@@ -9,6 +9,7 @@ from zport_agent import info
 from zport_agent.arrays import Array, describe, write_npz
 from zport_agent.output import output_folder, write_json
 from zport_agent.pipeline import Job, Pipeline, open_pipeline
+from zport_agent.sampling import sampled
 
 OUTPUTS = "outputs.npz"
 RESULT = "result.json"
@@ -32,7 +33,8 @@ def predict(job: Job) -> dict[str, Any]:
     """Run the model and write ``outputs.npz`` and ``result.json``; returns the latter.
 
     Arrays are named ``<input index>/<output name>`` and stored little-endian, in the dtypes
-    and shapes the framework gave. Raises any AgentError.
+    and shapes the framework gave; of outputs that the manifest samples a part is kept (see
+    :mod:`zport_agent.sampling`). Raises any AgentError.
     """
     out = output_folder(job.out, OUTPUTS, RESULT)
     pipeline = open_pipeline(job)
@@ -48,7 +50,8 @@ def predict(job: Job) -> dict[str, Any]:
         with clock.stage("postprocess"):
             features.append(pipeline.features(answer))
         given |= {f"{index}/{name}": array for name, array in arrays.items()}
-        outputs |= {f"{index}/{name}": array for name, array in answer.items()}
+        kept = sampled(answer, pipeline.manifest.extension().sample)
+        outputs |= {f"{index}/{name}": array for name, array in kept.items()}
     result = _result(pipeline, given, outputs, features, clock.seconds)
     write_npz(out / OUTPUTS, outputs)
     write_json(out / RESULT, result)

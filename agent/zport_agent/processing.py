@@ -4,7 +4,8 @@ preprocess gets the path of one input file and gives the model's inputs: a dict 
 array, or a tuple in the order of the model's inputs. postprocess gets the list of the model's
 outputs, in the model's order, and gives a list of JSON texts (or what ``json`` can write).
 ``ctx`` is a dict: ``name``, ``version``, ``inputs`` and ``outputs`` (the manifest's entries),
-``attributes``, ``manifest_dir``, ``graph_path``, ``weights_path``, ``features_path``.
+``attributes``, ``manifest_dir``, ``graph_path``, ``weights_path``, ``features_path``,
+``byte_order`` (as declared, or None).
 """
 
 import json
@@ -43,6 +44,7 @@ def context(manifest: Manifest, folder: Path) -> dict[str, Any]:
         "graph_path": local(manifest.model.graph_path),
         "weights_path": local(manifest.model.weights_path),
         "features_path": local(manifest.model.features_path),
+        "byte_order": manifest.zport.byte_order if manifest.zport else None,
     }
 
 

@@ -9,7 +9,12 @@ from rich.console import Console
 
 from zport import __version__
 from zport.cli import models, recipes, wheels
+from zport.cli.audit import audit
 from zport.cli.build import build
+from zport.cli.clean import clean
+from zport.cli.diff import diff
+from zport.cli.matrix import matrix
+from zport.cli.report import report
 from zport.cli.scan import scan
 from zport.cli.suites import suite
 from zport.errors import ZportError
@@ -24,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 factory = (wheels.wheel, suite, wheels.index, wheels.graph, wheels.lock, wheels.patches)
-for command in (build, scan, *factory):
+for command in (build, matrix, diff, report, scan, audit, *factory, clean):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipe")

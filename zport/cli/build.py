@@ -35,7 +35,10 @@ def build(
         bool, typer.Option("--test/--no-test", help="Run the models and compare their numbers.")
     ] = True,
     model: Annotated[
-        str | None, typer.Option(metavar="LIST", help="Models to run, comma-separated.")
+        str | None,
+        typer.Option(
+            metavar="LIST", show_default="the smoke set", help="Models, comma-separated, or all."
+        ),
     ] = None,
     push: Annotated[
         str | None, typer.Option(metavar="REGISTRY/NAMESPACE", help="Push the images there.")

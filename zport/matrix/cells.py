@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,8 +12,7 @@ from zport.plan import AgentPlan
 from zport.targets import REFERENCE, Target
 from zport.workspace import digest
 
-Verdict = Literal["pass", "differs", "crash", "unsupported", "blocked"]
-Runner = Literal["native", "qemu"]
+Verdict = Literal["pass", "differs", "crash", "timeout", "unsupported", "blocked"]
 
 AGENT_UNSUPPORTED = 6
 AGENT_SAYS_NO = 1
@@ -21,11 +21,14 @@ AGENT_SAYS_NO = 1
 
 @dataclass(frozen=True)
 class Cell:
-    """A run to make: its key covers the image, the model's files and inputs, and the runner."""
+    """A run to make: its key covers the image, the model's files and inputs, and the runner.
+
+    ``runner`` is the runner's name (:mod:`zport.matrix.runners`).
+    """
 
     model: Model
     agent: AgentPlan
-    runner: Runner
+    runner: str
     files: Path
     files_key: str
 
@@ -38,11 +41,26 @@ class Cell:
         return f"{self.model.name}-{self.agent.agent.name}-{self.target.name}"
 
     @property
-    def is_reference(self) -> bool:
-        """Whether the others are compared with this one."""
-        return self.target == REFERENCE
+    def title(self) -> str:
+        """The name with the key: no two cells that differ in anything have the same."""
+        return f"{self.name}-{self.key}"
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it runs on another machine."""
+        return "://" in self.runner
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the others are compared with this one."""
+        return self.target == REFERENCE and not self.is_remote
+
+    @property
+    def verbs(self) -> tuple[str, ...]:
+        """What the agent program is asked for, one after the other, until one fails."""
+        return ("predict",) if self.is_reference else ("predict", "bench")
+
+    @cached_property
     def key(self) -> str:
         return digest({
             "image": self.agent.step.key,
@@ -54,13 +72,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class CellRun:
-    """What a cell's container left: its folder, and why there are no outputs if there are none."""
+    """What a cell's container left: its folder, and why there are no outputs if there are none.
+
+    ``seconds`` is the wall time of each of the cell's commands, in its container.
+    """
 
     cell: Cell
     folder: Path
     failure: Verdict | None
     reason: str | None
     bench: dict[str, Any] | None
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def outputs(self) -> Path:
@@ -94,6 +116,7 @@ class CellResult:
             "model": cell.model.name,
             "model_version": cell.model.manifest.version,
             "weights": cell.model.manifest.extension().weights,
+            "framework": cell.model.manifest.framework.name,
             "agent": cell.agent.agent.name,
             "target": cell.target.name,
             "byte_order": cell.target.byte_order,
@@ -109,6 +132,7 @@ class CellResult:
             "largest_relative": self.largest_relative,
             "outputs": list(self.details),
             "bench": bench,
+            "seconds": round(sum(self.run.seconds.values()), 3),
             "folder": str(self.run.folder),
             "log": str(self.run.folder / "log.txt"),
         }

@@ -14,6 +14,7 @@ from typing import Any
 
 from zport.engines import Engine, Mount
 from zport.errors import EngineError
+from zport.matrix.accuracy import RECORD, accuracy_record
 from zport.matrix.cells import CellResult, CellRun
 from zport.plan import AgentPlan
 from zport.targets import REFERENCE
@@ -62,14 +63,12 @@ def _pair(
     names = f"{index}-reference.npz", f"{index}-candidate.npz"
     for name, path in zip(names, (source, run.outputs), strict=True):
         (folder / name).write_bytes(path.read_bytes())
-    tolerance = cell.model.manifest.extension().tolerance
     return {
         "index": index,
         "reference": names[0],
         "candidate": names[1],
         "compared_with": "stored outputs" if stored else f"{REFERENCE.name} in this run",
-        "absolute": tolerance.absolute,
-        "relative": tolerance.relative,
+        "bounds": cell.model.manifest.extension().tolerance.bounds(),
     }
 
 
@@ -112,9 +111,11 @@ def _result(run: CellRun, reference: CellRun | None, compared: dict[str, Any] | 
     if compared["verdict"] == "unreadable":
         return CellResult(run, "crash", compared["message"], compared["compared_with"])
     outputs = compared["outputs"]
+    accuracy = accuracy_record(run, reference if reference is not run else None)
+    outputs += [accuracy] if accuracy else []
     return CellResult(
         run,
-        "pass" if compared["verdict"] == "pass" else "differs",
+        "pass" if all(output["verdict"] == "pass" for output in outputs) else "differs",
         _why(outputs, _differing_input(run, reference)),
         compared["compared_with"],
         compared["largest_absolute"],
@@ -128,6 +129,8 @@ def _why(outputs: list[dict[str, Any]], differing_input: str | None) -> str | No
     for output in outputs:
         if output["verdict"] != "pass":
             what = f"output {output['name']}: {'; '.join(output['reasons'])}"
+            if output["name"] == RECORD:
+                return "; ".join(output["reasons"])
             if differing_input:
                 return f"preprocessing differs first, at input {differing_input}; {what}"
             return f"first at {what}; {output['hint'] or 'no byte swap explains it'}"

@@ -15,6 +15,7 @@ STYLES = {
     "pass": "green",
     "differs": "red",
     "crash": "red",
+    "timeout": "red",
     "unsupported": "yellow",
     "blocked": "yellow",
 }

@@ -26,6 +26,13 @@ _UNSUPPORTED = (
 
 _LOG_ERRORS = 3
 
+_LEVELS = {
+    "disabled": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+
 
 class OnnxRuntime:
     """The Backend of ONNX Runtime, with the CPU provider only."""
@@ -36,9 +43,10 @@ class OnnxRuntime:
         self.version: str = onnxruntime.__version__
         self._session: Any = None
 
-    def load(self, path: Path, threads: int) -> None:
-        """See Backend.load."""
+    def load(self, path: Path, threads: int, optimization: str = "all") -> None:
+        """See Backend.load. ``optimization`` is the level: disabled, basic, extended or all."""
         options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = _LEVELS[optimization]
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _LOG_ERRORS

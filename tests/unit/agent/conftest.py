@@ -69,7 +69,7 @@ def document() -> dict[str, Any]:
             "graph_path": "folder/graph.bin",
             "graph_checksum": f"sha256:{hashlib.sha256(GRAPH).hexdigest()}",
         },
-        "zport": {"weights": "trained", "inputs": ["a.npy", "b.npy"]},
+        "zport": {"weights": "trained", "byte_order": "little", "inputs": ["a.npy", "b.npy"]},
     }
 
 

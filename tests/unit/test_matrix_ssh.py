@@ -1,0 +1,144 @@
+"""Another machine behind SSH, when its connections break: with an ssh that runs things here."""
+
+import os
+import stat
+
+import pytest
+
+from zport.errors import EngineError, UsageError
+from zport.matrix.runners import Place, find_runner, openssh
+from zport.matrix.runners.openssh import OpenSsh
+from zport.matrix.runners.ssh import _pack_folder
+from zport.targets import TARGETS
+
+SSH = """#!/bin/bash
+# The last argument is the command. Connections break as often as `breaks` says, at commands that
+# begin as `at` says: a file that is sent loses its end, a command its answer.
+command=${@: -1}
+[[ $* == *"-O exit"* ]] && exit 0
+left=$(cat "$FAR/breaks" 2>/dev/null || echo 0)
+at=$(cat "$FAR/at" 2>/dev/null)
+if ((left > 0)) && [[ $command == "$at"* ]]; then
+    echo $((left - 1)) >"$FAR/breaks"
+    [[ $command == dd* ]] && head -c 1000 | sh -c "$command"
+    echo "Connection reset by peer" >&2
+    exit 255
+fi
+exec sh -c "$command"
+"""
+
+
+@pytest.fixture
+def far(tmp_path, monkeypatch):
+    """A folder that is the other machine."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    ssh = bin_folder / "ssh"
+    ssh.write_text(SSH)
+    ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
+    folder = tmp_path / "far"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAR", str(folder))
+    monkeypatch.setattr(openssh, "PAUSE", 0.01)
+    return folder
+
+
+@pytest.fixture
+def machine(far):
+    machine = OpenSsh("ssh://someone@z:2222")
+    machine.ask("true")
+    yield machine
+    machine.close()
+
+
+def breaks(far, times, at=""):
+    (far / "at").write_text(at)
+    (far / "breaks").write_text(str(times))
+
+
+def test_a_file_that_is_cut_is_taken_up_where_it_was(machine, far, tmp_path):
+    source, there = tmp_path / "file", far / "file"
+    source.write_bytes(os.urandom(5000))
+    breaks(far, 2, at="dd")
+    machine.send(source, str(there))
+    assert there.read_bytes() == source.read_bytes()
+    assert (far / "breaks").read_text().strip() == "0"
+
+
+def test_a_file_that_arrived_changed_is_sent_again(machine, far, tmp_path):
+    source, there = tmp_path / "file", far / "file"
+    source.write_bytes(b"x" * 3000)
+    there.write_bytes(b"y" * 3000)  # As long, so nothing seems to be missing.
+    machine.send(source, str(there))
+    assert there.read_bytes() == source.read_bytes()
+
+
+def test_folders_are_fetched_whole_or_not_at_all(machine, far, tmp_path):
+    for name in ("one", "two"):
+        (far / name).mkdir()
+        (far / name / "file").write_text(name)
+    here = tmp_path / "here"
+    here.mkdir()
+    breaks(far, 2)
+    machine.fetch(str(far), ["one", "two"], here)
+    assert (here / "one" / "file").read_text() == "one"
+    assert sorted(path.name for path in here.iterdir()) == ["one", "two"]
+
+
+def test_a_broken_connection_is_tried_again(machine, far):
+    breaks(far, 3)
+    assert machine.ask("echo answer") == "answer"
+
+
+def test_patience_ends(machine, far, monkeypatch):
+    monkeypatch.setattr(openssh, "PATIENCE", 0.1)
+    breaks(far, 10_000)
+    with pytest.raises(EngineError, match="no connection: Connection reset by peer"):
+        machine.ask("echo answer")
+
+
+def test_a_machine_that_never_answered_is_not_waited_for(far):
+    breaks(far, 10_000)
+    machine = OpenSsh("ssh://z")
+    with pytest.raises(EngineError, match="no connection"):
+        machine.ask("true")
+    assert (far / "breaks").read_text().strip() == "9999"
+
+
+def test_a_command_that_fails_there_says_why(machine):
+    with pytest.raises(EngineError, match="no such thing"):
+        machine.ask("echo no such thing >&2; exit 3")
+    assert machine.ask("echo partly; exit 3", needed=False) == "partly"
+    assert not machine.holds("exit 1")
+
+
+@pytest.mark.parametrize("url", ["ssh://", "ssh://host/path", "ssh://user:secret@host"])
+def test_what_is_no_address_is_refused(url):
+    with pytest.raises(UsageError, match="not the address of a machine"):
+        OpenSsh(url)
+
+
+def test_the_same_folder_makes_the_same_archive(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "graph").write_text("graph")
+    (folder / "graph").chmod(0o600)
+    _pack_folder(folder, tmp_path / "archive.tar.gz")
+    (tmp_path / "out").mkdir()
+    os.system(f"tar -xzf {tmp_path}/archive.tar.gz -C {tmp_path}/out")
+    unpacked = tmp_path / "out" / "graph"
+    assert unpacked.read_text() == "graph"
+    assert unpacked.stat().st_mode & 0o444 == 0o444  # The container's user is another.
+
+
+def test_runners_are_found_by_name(workspace):
+    here = Place(None, workspace, TARGETS["amd64"], 2)
+    native, qemu = find_runner("native", here), find_runner("qemu", here)
+    assert native.runs(TARGETS["amd64"])
+    assert not native.runs(TARGETS["s390x"])
+    assert qemu.runs(TARGETS["s390x"])
+    assert (native.emulated, qemu.emulated) == (False, True)
+    assert find_runner("ssh://z", here).remote
+    with pytest.raises(UsageError, match="unknown runner 'kvm'"):
+        find_runner("kvm", here)

@@ -1,0 +1,111 @@
+"""What a cell's containers left: kept in its folder, and read from there.
+
+``run.json`` is written last, so a folder that has one is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zport.engines import TIMED_OUT
+from zport.matrix.batch import SERVED, Batch
+from zport.matrix.cells import AGENT_SAYS_NO, AGENT_UNSUPPORTED, Cell, CellRun, Verdict
+from zport.workspace import part_folder, read_json, write_json
+
+SPOKEN = "zport-agent: "
+LOG = "log.txt"
+KINDS: dict[int, Verdict] = {AGENT_UNSUPPORTED: "unsupported", TIMED_OUT: "timeout"}
+"""What an exit status of the agent program means; any other is a crash."""
+TAIL = 4000
+"""So many characters of a container's log are kept with the cell that died in it."""
+
+
+def keep_served(cell: Cell, batch: Batch, folder: Path) -> None:
+    """Move a finished cell's files to its own folder, with a record of how it ended."""
+    with part_folder(folder) as part:
+        for path in (batch.out / cell.name).iterdir():
+            shutil.move(path, part / path.name)
+        commands = {one["verb"]: one for one in read_json(part / SERVED)["commands"]}
+        (part / SERVED).unlink()
+        status = {verb: one["status"] for verb, one in commands.items()}
+        failed = status["predict"] != 0
+        _write_record(part, cell, batch, {
+            "predict": status["predict"],
+            "bench": status.get("bench"),
+            "seconds": {verb: one["seconds"] for verb, one in commands.items()},
+            "reason": reason_in(part / LOG) if failed else None,
+        })  # fmt: skip
+    (batch.out / cell.name).rmdir()
+
+
+def keep_dead(cell: Cell, batch: Batch, folder: Path, statuses: Sequence[int], log: Path) -> None:
+    """Keep what is there of a cell that its container ended with."""
+    with part_folder(folder) as part:
+        left = batch.out / f"{cell.name}.part"
+        for path in left.iterdir() if left.exists() else ():
+            shutil.move(path, part / path.name)
+        with (part / LOG).open("a") as file:
+            file.write(f"\nthe container's own log, its last lines:\n{_tail(log)}")
+        # Of several containers only the one with this cell did not end as it should.
+        status = next((status for status in statuses if status != 0), 1)
+        _write_record(part, cell, batch, {
+            "predict": status,
+            "bench": None,
+            "seconds": {},
+            "reason": f"the container died with it: {status_phrase(status)}",
+        })  # fmt: skip
+
+
+def read_run(cell: Cell, folder: Path) -> CellRun:
+    """What a cell's folder tells of its run."""
+    record = read_json(folder / "run.json")
+    status = record["predict"]
+    failure: Verdict | None = None
+    reason = None
+    if status != 0:
+        failure = KINDS.get(status, "crash")
+        reason = _reason(status, record)
+    bench = read_json(folder / "bench.json")
+    if record["bench"] not in (None, 0, AGENT_SAYS_NO) or (record["bench"] and not bench):
+        bench = {"valid": False, "invalid_reasons": [status_phrase(record["bench"])]}
+    return CellRun(cell, folder, failure, reason, bench, record.get("seconds", {}))
+
+
+def reason_in(log: Path) -> str | None:
+    """The last thing that the agent program said in its own name, or of an exception."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    spoken = [line.removeprefix(SPOKEN) for line in lines if line.startswith(SPOKEN)]
+    if spoken:
+        return spoken[-1]
+    raised = "Traceback (most recent call last):" in lines
+    return lines[-1] if raised else None
+
+
+def status_phrase(status: int) -> str:
+    """An exit status in words; a signal by its name."""
+    number = -status if status < 0 else status - 128
+    try:
+        name = signal.Signals(number).name if status < 0 or number > 0 else ""
+    except ValueError:
+        name = ""
+    return f"ended by {name}" if name else f"ended with status {status}"
+
+
+def _reason(status: int, record: dict[str, Any]) -> str:
+    if status == TIMED_OUT:
+        return f"no answer within {record['limit']:.0f} s"
+    said, ended = record["reason"], status_phrase(status)
+    return f"{ended}: {said}" if said and status < 0 else said or ended
+
+
+def _write_record(folder: Path, cell: Cell, batch: Batch, record: dict[str, Any]) -> None:
+    circumstances = {"limit": batch.limits[cell.name], "memory": batch.memory}
+    write_json(folder / "run.json", record | circumstances)
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-TAIL:] if log.exists() else ""
