@@ -20,7 +20,7 @@ lint: environment
 	$(TEST_PYTHON) -m mypy --config-file agent/pyproject.toml agent/zport_agent agent/zport_zoo
 
 unit: environment
-	$(TEST_PYTHON) -m pytest tests/unit
+	$(TEST_PYTHON) -m pytest -n auto tests/unit
 
 integration: environment test-host
 	$(TEST_PYTHON) -m pytest tests/integration

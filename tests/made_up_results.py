@@ -138,7 +138,7 @@ def _output(name: str, verdict: str, size: float) -> dict[str, Any]:
         "elements": 1000,
         "largest_absolute": size,
         "largest_relative": size * 3,
-        "argmax": {"agree": 1, "rows": 1},
+        "top": {"top1": 1, "top5": None, "rows": 1},
         "hint": "looks like swapped float32" if verdict == "differs" else None,
         "not_finite": 0,
         "outside": 12 if verdict == "differs" else 0,

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,6 +44,17 @@ class Stopped(Exception):  # noqa: N818 - not an error
     """The batch was told to stop."""
 
 
+@contextlib.contextmanager
+def _open_to_all() -> Iterator[None]:
+    """New files are for whoever mounted the folder, not for this container's user alone."""
+    before = os.umask(0)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@_open_to_all()
 def serve(batch: Path, out: Path) -> int:
     """Run every cell of the batch that nobody else has claimed; returns how many that were.
 
@@ -51,7 +62,6 @@ def serve(batch: Path, out: Path) -> int:
     have ended, well or not. One that was claimed and never got there died with its container.
     Raises UsageError for a batch that cannot be read.
     """
-    os.umask(0)  # The results are for whoever mounted the folder, not for this container's user.
     plan = _read(batch / CELLS)
     claims = output_folder(out / CLAIMS)
     served = 0

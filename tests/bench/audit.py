@@ -132,17 +132,24 @@ def found_and_gone(
 def precision() -> None:
     """How many of the findings that were judged by hand are right."""
     judged = corpus("judged.toml")["finding"]
-    table = Table("split", "judged", "right", "precision", "packages", title="Judged findings")
+    columns = ("split", "findings", "judged", "right", "precision", "packages")
+    table = Table(*columns, title="Judged findings")
     for split in (*SPLITS, None):
-        some = [one for one in judged if split in (None, one["split"])]
-        right = sum(one["right"] for one in some)
-        packages = len({one["package"] for one in some})
-        table.add_row(split or "all", str(len(some)), str(right),
-                      f"{right / max(len(some), 1):.2f}", str(packages))  # fmt: skip
+        for when in ("at first sight", "still reported"):
+            some = [
+                one
+                for one in judged
+                if split in (None, one["split"]) and (one["reported"] or when == "at first sight")
+            ]
+            right = sum(one["right"] for one in some)
+            packages = len({one["package"] for one in some})
+            share = f"{right / max(len(some), 1):.2f}"
+            table.add_row(split or "all", when, str(len(some)), str(right), share, str(packages))
     Console().print(table)
     rules: dict[str, list[bool]] = {}
     for one in judged:
-        rules.setdefault(one["rule"], []).append(one["right"])
+        if one["reported"]:
+            rules.setdefault(one["rule"], []).append(one["right"])
     for name, answers in sorted(rules.items()):
         typer.echo(f"{name}: {sum(answers)} of {len(answers)}")
 

@@ -317,8 +317,11 @@ def test_a_cut_zip_is_refused(refused, tmp_path, part):
     refused(written(tmp_path, data[: int(len(data) * part)], "leaf.zip"))
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"#!/bin/sh\n" * 200, b"\x1f\x8b", b"PK\x03\x04",
-                                  gzip.compress(b"no tar", mtime=0), b"BZh9", b"\xfd7zXZ\0"])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"x", b"#!/bin/sh\n" * 200, b"\x1f\x8b", b"PK\x03\x04", b"BZh9", b"\xfd7zXZ\0",
+     gzip.compress(b"no tar", mtime=0)],
+)  # fmt: skip
 def test_what_is_no_archive_is_refused(refused, tmp_path, data):
     refused(written(tmp_path, data))
 

@@ -71,6 +71,21 @@ def bytes_from_outside(source: Source, node: Node) -> bool:
 
 
 @predicate
+def surely_from_outside(source: Source, node: Node) -> bool:
+    """As ``bytes-from-outside?``, where the names of pointer and function both say so."""
+    name, words = base_of(source, node), source.words
+    by_name = words.match("outside-name", name) or words.match(
+        "outside-name", assigned_text(source, node)
+    )
+    by_function = words.match("outside-function", source.function_name(node)) or words.match(
+        "outside-call", source.scope(node)
+    )
+    kind = declared_type(source, node)
+    fits = not kind or words.match("byte-pointer", kind) or words.match("void-pointer", kind)
+    return by_name and by_function and fits
+
+
+@predicate
 def read(_: Source, node: Node) -> bool:
     """Whether an expression is read, not written to."""
     parent = node.parent

@@ -26,7 +26,7 @@ def keep_record(workspace: Workspace, record: dict[str, Any]) -> Path:
     return write_json(workspace.results / "diff" / f"{name}.json", record)
 
 
-def kept_operator(workspace: Workspace, model: str, image: str) -> dict[str, Any] | None:
+def kept_operator(workspace: Workspace, model: str, image_key: str) -> dict[str, Any] | None:
     """For the page, what the latest diff of a model in an image found: ``operator`` (its type),
     ``node``, ``hint``, ``wrong``, and the ``inputs`` by name with how their sides compare.
 
@@ -35,7 +35,9 @@ def kept_operator(workspace: Workspace, model: str, image: str) -> dict[str, Any
     paths = (workspace.results / "diff").glob(f"{model}-*.json")
     for path in sorted(paths, key=lambda one: one.stat().st_mtime, reverse=True):
         record = read_json(path)
-        if record and (record["model"], record["images"]["candidate"]) == (model, image):
+        if not record or record["model"] != model:
+            continue
+        if record["images"]["candidate"].endswith(f"-{image_key}"):
             return _brief(record)
     return None
 

@@ -21,6 +21,7 @@ from zport.matrix.cells import Cell, CellResult, CellRun
 from zport.matrix.run import CellRunner
 from zport.matrix.verdicts import decide
 from zport.progress import Progress
+from zport.report.page import write_page
 from zport.report.results import run_circumstances, write_results
 from zport.results import Store, open_results
 from zport.workspace import make_folder, read_json, write_json
@@ -95,6 +96,7 @@ class MatrixSession:
             job.request.workspace, job.host, job.request.engine.name, job.agents, facts,
             self.results, self._run,
         )  # fmt: skip
+        write_page(job.request.workspace)
 
     @property
     def started(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from zport import __version__
+from zport.diff.report import kept_operator
 from zport.errors import ResultsError
 from zport.report.page.logs import LogTails
 from zport.report.page.packages import build_seconds, packages
@@ -44,7 +45,6 @@ def gather(workspace: Workspace, run: str, against: str | None) -> Json:
         images = list(_images(store, workspace, runs, chosen))
     counts = Counter(record["run"] for record in verdicts)
     pool = Pool()
-    tails = LogTails(workspace.root)
     benches = [bench_of_cell(cell) for cell in cells if cell["bench"]]
     known_packages, package_problems = packages(workspace)
     return {
@@ -55,7 +55,7 @@ def gather(workspace: Workspace, run: str, against: str | None) -> Json:
         "against": other,
         "runs": [{**one, "cells": counts[one["id"]]} for one in runs],
         "problems": problems + package_problems,
-        "cells": pool.table(_with_past(cells, changes, verdicts, tails)),
+        "cells": pool.table(_with_past(cells, changes, verdicts, workspace)),
         "gone": pool.table(
             without(change.before, ("bench",))
             for change in changes.values()
@@ -97,9 +97,11 @@ def _before(
 
 def _with_past(
     cells: Iterable[Json], changes: Mapping[Identity, Any], verdicts: Iterable[Json],
-    tails: LogTails,
+    workspace: Workspace,
 ) -> Iterable[Json]:  # fmt: skip
-    """The cells as the page has them: with what was before, and the log's end where one failed."""
+    """The cells as the page has them: with what was before, and where one failed, the log's end
+    and the operator that ``zport diff`` has found."""
+    tails = LogTails(workspace.root)
     past: defaultdict[Identity, list[Any]] = defaultdict(list)
     for one in verdicts:
         results = past[identity(one)]
@@ -107,14 +109,20 @@ def _with_past(
             results.append([one["run"], one["verdict"], one["largest_absolute"]])
     for cell in cells:
         change = changes[identity(cell)]
-        before = change.before
+        before, passed = change.before, cell["verdict"] == "pass"
         yield {
             **without(cell, ("bench", "folder")),
             "change": change.change,
             "before": {name: before[name] for name in BEFORE} if before else None,
             "history": past[identity(cell)],
-            "log_tail": None if cell["verdict"] == "pass" else tails.read(cell["log"]),
+            "differing": None if passed else _operator(cell, workspace),
+            "log_tail": None if passed else tails.read(cell["log"]),
         }
+
+
+def _operator(cell: Json, workspace: Workspace) -> Json | None:
+    """The operator at which a cell goes wrong, where one was looked for."""
+    return cell["differing"] or kept_operator(workspace, cell["model"], cell["image_key"])
 
 
 def _images(

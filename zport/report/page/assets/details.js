@@ -106,7 +106,8 @@ function outputs(outputs) {
   );
   const show = (/** @type {Row} */ output, /** @type {string} */ key) => {
     if (key === "verdict") return badge(output[key]);
-    if (key === "argmax") return output[key] ? `${output[key].agree} of ${output[key].rows} agree` : "–";
+    if (key === "top") return output[key] ? `${output[key].top1} of ${output[key].rows} agree` : "–";
+    if (key === "ulp") return output[key] ? `${output[key].largest} (median ${output[key].median})` : "–";
     return empty(output[key]) ? "–" : anything(output[key]);
   };
   const numeric = new Set(keys.flatMap((key, i) => (outputs.some((output) => typeof output[key] === "number") ? [i] : [])));
