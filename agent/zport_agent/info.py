@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from zport_agent.errors import UnsupportedError
 
 CPUINFO = Path("/proc/cpuinfo")
 AUXV = Path("/proc/self/auxv")
+SYSINFO = Path("/proc/sysinfo")
+"""IBM Z's kernel says there what the machine calls itself: IBM, or QEMU when that emulates it."""
 
 
 def collect(backend: Backend | None = None, threads: int | None = None) -> dict[str, Any]:
     """The facts of this process. ``threads`` is what the framework was given, if one runs.
 
-    Whether the processor is emulated cannot be told reliably from inside: the caller knows.
+    ``machine`` is who the machine says has made it, where its kernel tells. An emulator of programs
+    shows nothing of that: whether there is one the caller knows.
     """
     machine = platform.machine()
     cpu = describe(_read(CPUINFO).decode(errors="replace"), _read(AUXV), machine)
@@ -28,6 +32,7 @@ def collect(backend: Backend | None = None, threads: int | None = None) -> dict[
         "framework": {"name": backend.name, "version": backend.version} if backend else None,
         "agent": __version__,
         "architecture": machine,
+        "machine": manufacturer(_read(SYSINFO).decode(errors="replace")),
         "byte_order": sys.byteorder,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -35,6 +40,12 @@ def collect(backend: Backend | None = None, threads: int | None = None) -> dict[
         "cpus": len(os.sched_getaffinity(0)),
         "threads": threads,
     }
+
+
+def manufacturer(sysinfo: str) -> str | None:
+    """The manufacturer that ``/proc/sysinfo`` names first: the machine's own."""
+    found = re.search(r"^Manufacturer:[ \t]*(\S+)", sysinfo, re.MULTILINE)
+    return found[1] if found else None
 
 
 def _read(path: Path) -> bytes:

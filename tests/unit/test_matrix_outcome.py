@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from zport.engines import TIMED_OUT
+from zport.matrix.cells import CellRun
 from zport.matrix.outcome import keep_dead, keep_served, read_run, reason_in, status_phrase
 
 
@@ -89,3 +90,19 @@ def test_reason_without_a_log(tmp_path):
 def test_statuses_that_are_no_signal():
     assert status_phrase(255) == "ended with status 255"
     assert status_phrase(-200) == "ended with status -200"
+
+
+@pytest.mark.parametrize(
+    ("runner", "machine", "emulated"),
+    [("qemu", None, True), ("native", None, False), ("native", "IBM", False),
+     ("ssh://z16", "IBM", False), ("ssh://z16", "QEMU", True)],
+)  # fmt: skip
+def test_a_run_on_an_emulated_processor_is_known(tmp_path, runner, machine, emulated):
+    (tmp_path / "result.json").write_text(json.dumps({"info": {"machine": machine}}))
+    run = CellRun(SimpleNamespace(runner=runner), tmp_path, None, None, None)
+    assert run.emulated is emulated
+
+
+def test_a_run_that_left_nothing_is_emulated_where_this_machine_emulates(tmp_path):
+    assert CellRun(SimpleNamespace(runner="qemu"), tmp_path, "crash", "why", None).emulated
+    assert not CellRun(SimpleNamespace(runner="ssh://z"), tmp_path, "crash", "why", None).emulated

@@ -10,7 +10,10 @@ from typing import Any, Literal
 from zport.models import Model
 from zport.plan import AgentPlan
 from zport.targets import REFERENCE, Target
-from zport.workspace import digest
+from zport.workspace import digest, read_json
+
+EMULATOR = "QEMU"
+"""What an emulated machine says is its manufacturer, where it says anything."""
 
 Verdict = Literal["pass", "differs", "crash", "timeout", "unsupported", "blocked"]
 
@@ -88,6 +91,15 @@ class CellRun:
     def outputs(self) -> Path:
         return self.folder / "outputs.npz"
 
+    @property
+    def emulated(self) -> bool:
+        """Whether this machine emulated the processor, or the other one says that it is emulated.
+
+        No time of such a run says anything about a real machine.
+        """
+        result = read_json(self.folder / "result.json") or {}
+        return self.cell.runner == "qemu" or result.get("info", {}).get("machine") == EMULATOR
+
 
 @dataclass(frozen=True)
 class CellResult:
@@ -121,7 +133,7 @@ class CellResult:
             "target": cell.target.name,
             "byte_order": cell.target.byte_order,
             "runner": cell.runner,
-            "emulated": cell.runner == "qemu",
+            "emulated": self.run.emulated,
             "key": cell.key,
             "image_key": cell.agent.step.key,
             "verdict": self.verdict,

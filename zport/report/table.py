@@ -34,7 +34,7 @@ def print_verdicts(console: Console, results: Sequence[CellResult]) -> None:
             f"{cell.target.name} {cell.runner}",
             Text(result.verdict, STYLES[result.verdict]),
             _error(result),
-            bench_phrase(result.run.bench, emulated=cell.runner == "qemu"),
+            bench_phrase(result.run.bench, emulated=result.run.emulated),
         )
     console.print(table)
     for result in results:

@@ -126,3 +126,20 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(info, "CPUINFO", Path("/nonexistent/cpuinfo"))
     assert info.collect()["cpu"]["cpuinfo"] == "absent"
+
+
+SYSINFO = """\
+Manufacturer:         {}
+Type:                 {}
+LPAR Number:          1
+VM00 Control Program: KVM/Linux
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [(SYSINFO.format("IBM", 3931), "IBM"), (SYSINFO.format("QEMU", 8561), "QEMU"),
+     ("", None), ("Manufacturer:\n", None)],
+)  # fmt: skip
+def test_the_machine_says_who_made_it(text, name):
+    assert info.manufacturer(text) == name
