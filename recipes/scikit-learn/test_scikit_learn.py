@@ -80,6 +80,16 @@ class Order(unittest.TestCase):
         columns = HashingVectorizer(n_features=1 << 10).transform(["the red fox"]).indices
         assert sorted(columns.tolist()) == [158, 259, 919]
 
+    def test_hashes_of_whole_words(self) -> None:
+        """Four bytes and more are read another way than three; the values are amd64's."""
+        assert murmurhash3_32("abcd", 0) == 1139631978
+        assert murmurhash3_32(b"abcdefgh", 0) == 1239272644
+        assert murmurhash3_32(3, 0) == 847579505
+        array = np.array([-2, 70000], np.int32)
+        assert murmurhash3_32(array, 7).tolist() == [-1249887255, 1564744063]
+        columns = HashingVectorizer(n_features=1 << 10).transform(["a longer elephant"]).indices
+        assert sorted(columns.tolist()) == [279, 558]
+
     def test_pickle(self) -> None:
         file = io.BytesIO()
         pickle.dump(RandomForestClassifier(3, random_state=0).fit(X, Y), file)

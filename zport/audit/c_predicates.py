@@ -259,6 +259,9 @@ def refuses_big(source: Source, node: Node) -> bool:
         if negated:
             return words.match("little", text) and not words.match("big", text) and (
                 b"!=" in text and b"BYTE_ORDER" in text)  # fmt: skip
+        named = re.fullmatch(rb"\s*defined\s*\(?\s*(\w+)\s*\)?\s*", text)
+        if named and re.search(rb"#\s*define\s+" + named[1] + rb"\b", source.data):
+            return False  # The file makes the macro itself, and nobody else may.
         return big and wants
     before = b"\n".join(branch.before)
     return (
