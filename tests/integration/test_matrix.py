@@ -105,8 +105,10 @@ def test_models_that_misbehave_are_verdicts_and_harm_no_other(
         assert cells[f"hangs {target}"]["verdict"] == "timeout"
         assert "no answer within" in cells[f"hangs {target}"]["reason"]
         assert cells[f"kills {target}"]["verdict"] == "crash"
-        assert cells[f"fills {target}"]["verdict"] == "crash"
-        assert "Unable to allocate" in cells[f"fills {target}"]["reason"]
+    assert cells["fills amd64"]["verdict"] == "crash"
+    assert "Unable to allocate" in cells["fills amd64"]["reason"]
+    # An emulator that meets the limit itself may hang instead of the program's exception.
+    assert cells["fills s390x"]["verdict"] in ("crash", "timeout")
     assert "Traceback" not in ran.stdout
     assert "crash: ended by SIGSEGV" in ran.stdout
 

@@ -81,7 +81,8 @@ class CellRunner:
 
     def _run_place(self, cells: Sequence[Cell], runners: Sequence[Runner], done: Done) -> None:
         """Image after image on one machine, the reference's first: the others wait for it."""
-        for runner in runners:
+        of_reference = {cell.runner for cell in cells if cell.is_reference}
+        for runner in sorted(runners, key=lambda runner: runner.name not in of_reference):
             own = [cell for cell in cells if cell.runner == runner.name]
             own.sort(key=lambda cell: (not cell.is_reference, cell.agent.step.image))
             for _, group in groupby(own, lambda cell: cell.agent.step.image):
