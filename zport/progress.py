@@ -78,7 +78,7 @@ class Progress:
     @contextmanager
     def step(self, step: Step, expected: float | None = None) -> Iterator[None]:
         """A build step: a line with its time when it ends."""
-        label = f"{step.role:<10}{step.summary}"
+        label = f"{step.role:<9} {step.summary}"
         with self.work(step.name, label, expected):
             yield
 
