@@ -39,6 +39,12 @@ URI_LINE = re.compile(
 )
 
 
+def upstream_version(version: str) -> str:
+    """Upstream's part of a Debian version: ``1.21.0`` of ``1:1.21.0+dfsg-1+b2``."""
+    plain = version.partition(":")[2] or version
+    return re.split(r"[+~]", plain.rpartition("-")[0] or plain)[0]
+
+
 @dataclass(frozen=True)
 class DebianPackage:
     """One .deb file. ``stanza`` is its entry in the archive's index, as apt prints it."""

@@ -81,11 +81,18 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def checkout(tmp_path: Path, main_job: MainJob) -> Path:
     """A copy of the checkout to change, with its own build folder and what was fetched already."""
-    copy = tmp_path / "zport"
+    return copy_checkout(tmp_path, main_job)
+
+
+def copy_checkout(folder: Path, main_job: MainJob, *built: str) -> Path:
+    """A copy of the checkout in a folder, with what the main job has fetched and these folders
+    of what it built; files of the build folder are links."""
+    copy = folder / "zport"
     ignored = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, ignore=ignored)
-    for name in SEEDED_FOLDERS:
+    for name in (*SEEDED_FOLDERS, *built):
         source = main_job.workspace.root / name
         if source.exists():
-            shutil.copytree(source, copy / "build" / name, copy_function=os.link)
+            target = copy / "build" / name
+            shutil.copytree(source, target, copy_function=os.link, symlinks=True)
     return copy

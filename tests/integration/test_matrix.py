@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import PATIENCE, MainJob
+from conftest import AGENT, PATIENCE, MainJob, copy_checkout
 
 SEGFAULT = "import ctypes\n\ndef preprocess(ctx, data):\n    ctypes.string_at(1 << 40)\n"
 HANG = "def preprocess(ctx, data):\n    while True:\n        pass\n"
@@ -28,21 +27,13 @@ FILLS_MEMORY = (
 )
 """256 GB in pieces, of which none is touched: only a limit refuses them."""
 
-AGENT = "onnxruntime-debian"
-"""Nothing of its image is compiled for long."""
 Matrix = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
 def project(main_job: MainJob, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with models that misbehave, and a build folder that has fetched everything."""
-    copy: Path = tmp_path_factory.mktemp("matrix") / "zport"
-    root = main_job.workspace.root.parent
-    ignored = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", ".*_cache")
-    shutil.copytree(root, copy, ignore=ignored)
-    for name in ("cache", "locks", "apt", "builds", "models", "wheels"):
-        shutil.copytree(main_job.workspace.root / name, copy / "build" / name,
-                        copy_function=os.link, symlinks=True)  # fmt: skip
+    copy = copy_checkout(tmp_path_factory.mktemp("matrix"), main_job, "wheels")
     for name, preprocess in (
         ("crashes", SEGFAULT), ("hangs", HANG), ("kills", KILLS_ITS_CONTAINER),
         ("fills", FILLS_MEMORY),

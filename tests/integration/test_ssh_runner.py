@@ -19,9 +19,8 @@ from pathlib import Path
 import emulated_machine
 import pytest
 import yaml
-from conftest import PATIENCE, MainJob
+from conftest import AGENT, PATIENCE, MainJob, copy_checkout
 
-AGENT = "onnxruntime-debian"
 SLOW = "\n    import time\n    time.sleep(12)\n"
 
 
@@ -107,13 +106,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
 @pytest.fixture(scope="module")
 def project(main_job: MainJob, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with a model that takes its time, and a build folder that has fetched all."""
-    copy: Path = tmp_path_factory.mktemp("near") / "zport"
-    root = main_job.workspace.root.parent
-    ignored = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", ".*_cache")
-    shutil.copytree(root, copy, ignore=ignored)
-    for name in ("cache", "locks", "apt", "builds", "models", "wheels"):
-        shutil.copytree(main_job.workspace.root / name, copy / "build" / name,
-                        copy_function=os.link, symlinks=True)  # fmt: skip
+    copy = copy_checkout(tmp_path_factory.mktemp("near"), main_job, "wheels")
     shutil.copytree(copy / "models" / "silero-vad", copy / "models" / "slow")
     manifest = copy / "models" / "slow" / "manifest.yml"
     document = yaml.safe_load(manifest.read_text())

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from zport.cli.diff import found
 from zport.diff.containers import MODULES
-from zport.diff.report import keep_record, kept_operator, print_record, wrong_phrase
+from zport.diff.report import keep_record, kept_operators, print_record, wrong_phrase
 from zport.diff.run import _input_index
 from zport.diff.search import PROBES, Search, spread
 from zport.diff.sides import choose_sides
@@ -320,16 +321,16 @@ def test_the_page_gets_the_latest_of_an_image(workspace) -> None:
     weights = {"name": "w", "observed": True, "equal": False, "within": False}
     images = {"candidate": "image:any-1"}
     kept = record(operator=operator(hint="swapped", inputs=[weights]), images=images)
-    assert kept_operator(workspace, "m", "1") is None
+    assert not kept_operators(workspace)
     keep_record(workspace, kept)
-    assert kept_operator(workspace, "m", "1") == {
+    assert kept_operators(workspace) == {("m", "1"): {
         "operator": "Conv", "node": "conv1", "hint": "swapped", "inputs": ["w: differs"],
         "wrong": "onnxruntime on s390x (judged by exact arithmetic)",
-    }  # fmt: skip
-    assert kept_operator(workspace, "m", "2") is None
-    assert kept_operator(workspace, "other", "1") is None
+    }}  # fmt: skip
     keep_record(workspace, kept | {"operator": None})
-    assert kept_operator(workspace, "m", "1") is None
+    assert kept_operators(workspace) == {("m", "1"): None}
+    os.utime(keep_record(workspace, kept | {"input": "older"}), (0, 0))
+    assert kept_operators(workspace) == {("m", "1"): None}
 
 
 def test_the_text() -> None:

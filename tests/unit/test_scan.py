@@ -8,12 +8,12 @@ import typer
 from made_up_index import DEFECTS, Debian, Shelf, sha256
 from typer.testing import CliRunner
 
-from zport import recipes
+from zport import defects, recipes
 from zport.cli.scan import scan
 from zport.distribution import TRIXIE
 from zport.errors import FetchError, ScanError, UsageError
 from zport.requirements import Pin
-from zport.scan import defects, facts, scanner
+from zport.scan import facts, scanner
 from zport.scan.diff import compare
 from zport.scan.documents import as_html, as_json, as_markdown
 from zport.scan.model import Edge, Entry, Lock, SourceFacts

@@ -26,20 +26,18 @@ def keep_record(workspace: Workspace, record: dict[str, Any]) -> Path:
     return write_json(workspace.results / "diff" / f"{name}.json", record)
 
 
-def kept_operator(workspace: Workspace, model: str, image_key: str) -> dict[str, Any] | None:
-    """For the page, what the latest diff of a model in an image found: ``operator`` (its type),
-    ``node``, ``hint``, ``wrong``, and the ``inputs`` by name with how their sides compare.
-
-    None where none was made, or it found no operator.
+def kept_operators(workspace: Workspace) -> dict[tuple[str, str], dict[str, Any] | None]:
+    """For the page, what the latest diff found, by the model's name and the image's key:
+    ``operator`` (its type), ``node``, ``hint``, ``wrong``, and the ``inputs`` by name with how
+    their sides compare; None where it found no operator.
     """
-    paths = (workspace.results / "diff").glob(f"{model}-*.json")
-    for path in sorted(paths, key=lambda one: one.stat().st_mtime, reverse=True):
-        record = read_json(path)
-        if not record or record["model"] != model:
-            continue
-        if record["images"]["candidate"].endswith(f"-{image_key}"):
-            return _brief(record)
-    return None
+    paths = (workspace.results / "diff").glob("*.json")
+    found = {}
+    for path in sorted(paths, key=lambda one: one.stat().st_mtime):
+        if record := read_json(path):
+            image_key = record["images"]["candidate"].rpartition("-")[2]
+            found[record["model"], image_key] = _brief(record)
+    return found
 
 
 def _brief(record: dict[str, Any]) -> dict[str, Any] | None:

@@ -91,7 +91,7 @@ class CellRun:
     def outputs(self) -> Path:
         return self.folder / "outputs.npz"
 
-    @property
+    @cached_property
     def emulated(self) -> bool:
         """Whether this machine emulated the processor, or the other one says that it is emulated.
 

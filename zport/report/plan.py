@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from zport import __version__
 from zport.build import last_seconds, why_build
+from zport.debian import upstream_version
+from zport.defects import defects_of
 from zport.matrix.run import runner_of
 from zport.plan import AgentPlan
 from zport.providers import PROVIDER_WORDS
-from zport.scan.debian import upstream_version
-from zport.scan.defects import defects_of
 from zport.step import Step
 from zport.targets import REFERENCE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from zport.debian import Archive, apt
+from zport.debian import Archive, apt, upstream_version
 from zport.targets import Target
 from zport.workspace import digest, write_json
 
@@ -69,9 +69,3 @@ def debian_names(name: str) -> list[str]:
     module = OTHER_NAMES.get(name)
     names = [*([module] if module else []), name, stem]
     return list(dict.fromkeys(f"python3-{one}" for one in names))
-
-
-def upstream_version(version: str) -> str:
-    """Upstream's part of a Debian version: ``1.21.0`` of ``1:1.21.0+dfsg-1+b2``."""
-    plain = version.partition(":")[2] or version
-    return re.split(r"[+~]", plain.rpartition("-")[0] or plain)[0]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from zport.defects import Defect, defects_of
 from zport.recipes import Recipe
-from zport.scan.defects import Defect, defects_of
 from zport.scan.facts import OTHER_PYTHON, Facts
 from zport.scan.model import WORST_FIRST, Closure, Finding, Status
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from zport import __version__
-from zport.diff.report import kept_operator
+from zport.diff.report import kept_operators
 from zport.errors import ResultsError
 from zport.report.page.logs import LogTails
 from zport.report.page.packages import build_seconds, packages
@@ -100,8 +100,9 @@ def _with_past(
     workspace: Workspace,
 ) -> Iterable[Json]:  # fmt: skip
     """The cells as the page has them: with what was before, and where one failed, the log's end
-    and the operator that ``zport diff`` has found."""
+    and the operator at which it goes wrong, if ``zport diff`` has looked for it."""
     tails = LogTails(workspace.root)
+    operators = kept_operators(workspace)
     past: defaultdict[Identity, list[Any]] = defaultdict(list)
     for one in verdicts:
         results = past[identity(one)]
@@ -110,19 +111,15 @@ def _with_past(
     for cell in cells:
         change = changes[identity(cell)]
         before, passed = change.before, cell["verdict"] == "pass"
+        subject = cell["model"], cell["image_key"]
         yield {
             **without(cell, ("bench", "folder")),
             "change": change.change,
             "before": {name: before[name] for name in BEFORE} if before else None,
             "history": past[identity(cell)],
-            "differing": None if passed else _operator(cell, workspace),
+            "differing": None if passed else cell["differing"] or operators.get(subject),
             "log_tail": None if passed else tails.read(cell["log"]),
         }
-
-
-def _operator(cell: Json, workspace: Workspace) -> Json | None:
-    """The operator at which a cell goes wrong, where one was looked for."""
-    return cell["differing"] or kept_operator(workspace, cell["model"], cell["image_key"])
 
 
 def _images(
