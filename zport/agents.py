@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
 
 from zport.definitions import Definition, Line, choose_by_name, load_definition
+from zport.leave_out import LeaveOut
 from zport.workspace import PROJECT
 
 AGENTS = PROJECT / "agents"
@@ -30,7 +31,10 @@ class Agent(Definition):
     """An agent as ``agents/<name>.toml`` defines it.
 
     ``distribution`` has the requirements that the distribution provides, each with its package.
-    ``without`` has what a requirement asks for and this agent never imports, each with the reason.
+    ``without`` has what a requirement asks for and this agent never imports, each with the reason;
+    ``leave_out`` what the distribution's packages ask for or hold, and it never uses.
+    ``version_of`` names the requirement whose version the image carries, where that is not
+    called as the framework is.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -39,6 +43,8 @@ class Agent(Definition):
     requirements: tuple[RequirementText, ...] = Field(min_length=1)
     distribution: dict[str, str] = Field(default={})
     without: dict[str, Line] = Field(default={})
+    leave_out: LeaveOut = LeaveOut()
+    version_of: str | None = None
 
     @model_validator(mode="after")
     def _distribution_is_required(self) -> Agent:
@@ -49,7 +55,17 @@ class Agent(Definition):
         for name in self.without:
             if canonicalize_name(name) in required:
                 raise ValueError(f"without.{name} is among the requirements")
+        for package in self.leave_out.packages:
+            if package in self.distribution.values():
+                raise ValueError(f"leave_out.packages.{package} provides a requirement")
+        if self.version_of and canonicalize_name(self.version_of) not in required:
+            raise ValueError(f"version_of: {self.version_of} is not among the requirements")
         return self
+
+    @property
+    def versioned(self) -> str:
+        """The requirement whose version the image carries, by normal name."""
+        return canonicalize_name(self.version_of or self.framework)
 
     @property
     def packaged(self) -> dict[str, str]:

@@ -296,7 +296,7 @@ class Job:
 
     def name_of(self, agent: AgentPlan) -> str:
         """The name that people use: ``zport/onnxruntime:1.21.0-<target>``."""
-        own = [p.version for p in agent.provided if p.name == agent.agent.framework]
+        own = [p.version for p in agent.provided if p.name == agent.agent.versioned]
         version = own[0].partition("+")[0].partition("-")[0] if own else "0"
         return f"{agent.step.repository}:{version}-{agent.target.name}"
 

@@ -16,6 +16,7 @@ from zport.agents import Agent
 from zport.debian import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
 from zport.errors import BlockedError
+from zport.leave_out import closure_without
 from zport.origin import Origin, Root
 from zport.plan_wheel import Supply, WheelPlan, plan_wheel
 from zport.providers import Provided, Resolver, require_unblocked
@@ -27,6 +28,8 @@ from zport.targets import Target
 from zport.workspace import PROJECT, digest
 
 REPOSITORY = "localhost/zport"
+LEFT_OUT = "left-out"
+"""What dpkg leaves out of packages, in an agent's context."""
 TOOLCHAIN_LOCK = TEMPLATES / "toolchain" / "requirements.lock"
 
 
@@ -73,12 +76,17 @@ class Planner:
         ]
         wheels = [plan_wheel(self, recipe, target) for recipe in recipes]
         names = ["python3", *(p.package for p in provided if p.package)]
-        packages = self.installed_on_base(target, names)
+        leave_out = agent.leave_out
+        packages = closure_without(
+            self.archive, target, names, self._base_status(target), leave_out
+        )
         files = [
             ContextFile(f"wheels/{p.file.filename}", p.file.sha256, p.file)
             for p in provided
             if p.file
         ]
+        if leave_out:
+            files.append(ContextFile.text(LEFT_OUT, leave_out.dpkg_options()))
         code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
         step = self.step(
             f"agent-{agent.name}-{target.name}",
@@ -92,6 +100,7 @@ class Planner:
             images={"base": base.image},
             agent=agent,
             packages=names,
+            left_out=LEFT_OUT if leave_out else None,
             wheel_images=Supply(tuple(wheels), ()).images,
             site_packages=f"/usr/local/lib/python{self.distribution.python_version}/dist-packages",
         )

@@ -2,54 +2,71 @@
 
 import hashlib
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pydantic import ValidationError
-
 from zport_agent import info
-from zport_agent.errors import AgentError, BenchError, UsageError
+from zport_agent.batching import require_batchable
+from zport_agent.errors import AgentError, BenchError, ManifestError, UsageError
 from zport_agent.harness import Harness
-from zport_agent.loadgen_log import METRICS, DetailLog, read_accuracy, read_detail
-from zport_agent.manifest import Bench, explain
+from zport_agent.labels import count_right
+from zport_agent.loadgen_log import METRICS, DetailLog, decode_answer, read_accuracy, read_detail
 from zport_agent.output import output_folder, write_json
 from zport_agent.pipeline import Job, Pipeline, open_pipeline
 from zport_agent.predict import model_identity
+from zport_agent.settings import Settings, Wish, resolve
 
 RESULT = "bench.json"
 LOGS = "loadgen"
 _LOG_NAMES = ("summary.txt", "detail.txt", "accuracy.json", "trace.json")
-
-# Without a rate or a bound given, Server is asked for half of what one thread was measured to
-# do, and for an answer within ten times one prediction: queues at half load stay far below it.
-_SERVER_LOAD = 0.5
-_SERVER_PATIENCE = 10
-
-_LONG_SECONDS = 5.0
-
-# Scenarios whose target latency percentile LoadGen lets one set, and the setting's prefix.
-_PERCENTILES = {
-    "SingleStream": "single_stream",
-    "MultiStream": "multi_stream",
-    "Server": "server",
-}
+_LONG_SECONDS, _SHORT_SECONDS = 5.0, 0.2
+_REHEARSED = 3
+"""So many samples are answered before the run, to see how long one takes."""
 
 
-def bench(job: Job, overrides: dict[str, Any], *, accuracy: bool) -> dict[str, Any]:
+_BELIEVED = 2
+"""At the peak, queries come at most so many times as fast as they are answered."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """The samples: the manifest's inputs, or the files of a folder; at most ``count`` of them."""
+
+    folder: Path | None = None
+    count: int | None = None
+    name: str | None = None
+
+
+def bench(
+    job: Job, wish: Wish, *, batch: int = 1, library: Library | None = None
+) -> dict[str, Any]:
     """Run one scenario; write LoadGen's logs to ``loadgen/`` and the result to ``bench.json``.
 
-    ``overrides`` are fields of the manifest's ``bench`` block that flags replace.
     Latencies are nanoseconds, rates samples a second. Raises any AgentError.
     """
     out = output_folder(job.out, RESULT)
     logs = output_folder(out / LOGS, *(f"mlperf_log_{name}" for name in _LOG_NAMES))
     loadgen = _import_loadgen()
-    pipeline = open_pipeline(job)
-    wanted = _merge(pipeline, overrides)
-    harness = Harness(pipeline, loadgen)
-    settings = _settings(loadgen, wanted, accuracy, _warm_up(pipeline))
-    _run(loadgen, harness, settings, logs, len(pipeline.input_files))
-    result = _result(pipeline, harness, wanted, accuracy, logs)
+    pipeline = _with_library(open_pipeline(job), library or Library())
+    block = pipeline.manifest.extension().bench
+    samples = len(pipeline.input_files)
+    name = pipeline.manifest.name
+    # What cannot be run is said before the model runs at all.
+    settings = resolve(loadgen, wish, block, name, 1.0, samples)
+    if batch > 1:
+        _require_queries_of_several(settings.scenario)
+        require_batchable(pipeline, batch)
+    seconds = _warm_up(pipeline)
+    if seconds < _SHORT_SECONDS:
+        seconds = max(seconds, _rehearse(loadgen, pipeline))
+    settings = resolve(loadgen, wish, block, name, seconds, samples)
+    harness = Harness(pipeline, loadgen, batch)
+    queued = settings.scenario in ("Server", "Offline")
+    _run(loadgen, harness, settings.apply(loadgen), logs, samples, queued=queued)
+    result = _result(pipeline, harness, settings, batch, logs)
+    result["library"] = {"name": (library or Library()).name, "samples": samples}
     write_json(out / RESULT, result)
     return result
 
@@ -65,14 +82,24 @@ def _import_loadgen() -> Any:
     return mlperf_loadgen
 
 
-def _merge(pipeline: Pipeline, overrides: dict[str, Any]) -> Bench:
-    """The manifest's bench block with flags laid over it, checked as the block is."""
-    block = pipeline.manifest.extension().bench
-    given = {key: value for key, value in overrides.items() if value is not None}
-    try:
-        return Bench.model_validate(block.model_dump() | given)
-    except ValidationError as error:
-        raise UsageError(explain("bench settings", error)) from None
+def _with_library(pipeline: Pipeline, library: Library) -> Pipeline:
+    """The pipeline with those samples for inputs. Raises UsageError when there are none."""
+    files = pipeline.input_files
+    if library.folder:
+        try:
+            files = sorted(path for path in library.folder.iterdir() if path.is_file())
+        except OSError as error:
+            raise UsageError(
+                f"{library.folder}: {error.strerror}; name a folder of inputs"
+            ) from None
+        if not files:
+            raise UsageError(f"{library.folder}: there is no file in it; name a folder of inputs")
+    return replace(pipeline, input_files=files[: library.count])
+
+
+def _require_queries_of_several(scenario: str) -> None:
+    if scenario == "SingleStream":
+        raise UsageError("--batch: a query of SingleStream is one sample; name another scenario")
 
 
 def _warm_up(pipeline: Pipeline) -> float:
@@ -90,32 +117,31 @@ def _warm_up(pipeline: Pipeline) -> float:
     return seconds
 
 
-def _settings(loadgen: Any, wanted: Bench, accuracy: bool, seconds: float) -> Any:
-    """LoadGen's TestSettings, all by hand: FromConfig would lay mlperf.conf over them."""
+def _rehearse(loadgen: Any, pipeline: Pipeline) -> float:
+    """Seconds of one sample under LoadGen: a short Offline run, whose logs are thrown away.
+
+    Of a small model the prediction is the least of it.
+    """
     settings = loadgen.TestSettings()
-    settings.scenario = getattr(loadgen.TestScenario, wanted.scenario)
-    mode = loadgen.TestMode
-    settings.mode = mode.AccuracyOnly if accuracy else mode.PerformanceOnly
-    settings.min_query_count = wanted.min_query_count
-    settings.min_duration_ms = wanted.min_duration_ms
-    settings.max_duration_ms = wanted.max_duration_ms
-    nanoseconds = max(1, round(seconds * 1e9))
-    settings.single_stream_expected_latency_ns = nanoseconds
-    settings.multi_stream_expected_latency_ns = nanoseconds * (wanted.samples_per_query or 8)
-    settings.offline_expected_qps = wanted.target_qps or 1 / seconds
-    settings.server_target_qps = wanted.target_qps or _SERVER_LOAD / seconds
-    settings.server_target_latency_ns = wanted.target_latency_ns or _SERVER_PATIENCE * nanoseconds
-    if wanted.samples_per_query:
-        settings.multi_stream_samples_per_query = wanted.samples_per_query
-    if wanted.percentile and wanted.scenario in _PERCENTILES:
-        name = f"{_PERCENTILES[wanted.scenario]}_target_latency_percentile"
-        setattr(settings, name, wanted.percentile)
-    return settings
+    settings.scenario = loadgen.TestScenario.Offline
+    settings.mode = loadgen.TestMode.PerformanceOnly
+    settings.min_duration_ms = 0
+    settings.min_query_count = _REHEARSED
+    with TemporaryDirectory() as folder:
+        count = len(pipeline.input_files)
+        _run(loadgen, Harness(pipeline, loadgen), settings, Path(folder), count, queued=True)
+        detail = read_detail(Path(folder) / "mlperf_log_detail.txt")
+    rate = detail.values.get(METRICS["Offline"][0])
+    return 1 / rate if rate else 0.0
 
 
-def _run(loadgen: Any, harness: Harness, settings: Any, logs: Path, count: int) -> None:
-    """Start the test and wait for its end. Raises what the model raised, or BenchError."""
-    queued = settings.scenario in (loadgen.TestScenario.Server, loadgen.TestScenario.Offline)
+def _run(
+    loadgen: Any, harness: Harness, settings: Any, logs: Path, count: int, *, queued: bool
+) -> None:
+    """Start the test with those TestSettings and wait for its end.
+
+    Raises what the model raised, or BenchError.
+    """
     issue = harness.issue_queued if queued else harness.issue_inline
     sut = loadgen.ConstructSUT(issue, harness.flush)
     qsl = loadgen.ConstructQSL(count, count, harness.load_samples, harness.unload_samples)
@@ -142,58 +168,100 @@ def _log_settings(loadgen: Any, logs: Path) -> Any:
 
 
 def _result(
-    pipeline: Pipeline,
-    harness: Harness,
-    wanted: Bench,
-    accuracy: bool,
-    logs: Path,
+    pipeline: Pipeline, harness: Harness, settings: Settings, batch: int, logs: Path
 ) -> dict[str, Any]:
     detail = read_detail(logs / "mlperf_log_detail.txt")
     common = {
         "schema": 1,
         "model": model_identity(pipeline),
         "info": info.collect(pipeline.backend, pipeline.job.threads),
-        "scenario": wanted.scenario,
-        "mode": "accuracy" if accuracy else "performance",
-        "requested": wanted.model_dump(),
+        "scenario": settings.scenario,
+        "mode": settings.mode,
+        "threads": pipeline.job.threads,
+        "batch": batch,
+        "largest_batch": harness.largest_batch,
+        "benchmark": settings.benchmark,
+        "basis": settings.basis,
+        "settings_conform": not settings.departures,
+        "departures": settings.departures,
+        "unheeded": settings.unheeded,
+        "requested": settings.requested(),
+        "chosen": settings.chosen(),
         "settings": detail.settings(),
     }
-    if accuracy:
-        return common | _accuracy(harness, logs, len(pipeline.input_files), detail)
-    return common | _performance(wanted, detail)
+    if settings.mode == "accuracy":
+        return common | _accuracy(pipeline, harness, logs, detail)
+    return common | _performance(settings, detail)
 
 
-def _performance(wanted: Bench, detail: DetailLog) -> dict[str, Any]:
-    key, unit = METRICS[wanted.scenario]
+def _performance(settings: Settings, detail: DetailLog) -> dict[str, Any]:
+    key, unit = METRICS[settings.scenario]
+    value = detail.values.get(key)
+    reasons, valid = detail.reasons(), detail.valid
+    if settings.mode == "find-peak":
+        key, value, answered = "peak_target_qps", detail.peak, value or 0.0
+        if value is not None and value > _BELIEVED * answered:
+            reasons.append(f"queries came at {value:g} a second, but answers at {answered:g}: "
+                           "too few queries to tell a peak")  # fmt: skip
+            value = None
+        elif value is None and not reasons:
+            reasons.append("LoadGen found no peak")
+        valid = valid and value is not None
     return {
-        "valid": detail.valid,
-        "invalid_reasons": detail.reasons(),
-        "metric": {"name": key, "value": detail.values.get(key), "unit": unit},
+        "valid": valid,
+        "invalid_reasons": reasons,
+        "metric": {"name": key, "value": value, "unit": unit},
         "latency_ns": detail.latencies(),
         "query_count": detail.values.get("result_query_count"),
     }
 
 
-def _accuracy(harness: Harness, logs: Path, count: int, detail: DetailLog) -> dict[str, Any]:
-    """The accuracy log, made readable: which bytes are which output of which input."""
-    answers = read_accuracy(logs / "mlperf_log_accuracy.json")
-    missing = [index for index in range(count) if index not in answers]
+def _accuracy(
+    pipeline: Pipeline, harness: Harness, logs: Path, detail: DetailLog
+) -> dict[str, Any]:
+    """The accuracy log, made readable: which bytes are which output of which input, and what
+    postprocess makes of them."""
+    logged = read_accuracy(logs / "mlperf_log_accuracy.json")
+    names = [path.name for path in pipeline.input_files]
+    missing = [index for index in range(len(names)) if index not in logged]
     reasons = [f"no answer for input {index}" for index in missing] + detail.errors
+    answers = [
+        {
+            "input": index,
+            "file": names[index],
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "outputs": harness.layouts[index],
+            "features": pipeline.features(decode_answer(data, harness.layouts[index])),
+        }
+        for index, data in sorted(logged.items())
+    ]
     return {
         "valid": not reasons,
         "invalid_reasons": reasons,
         "byte_order": "little",
-        "answers": [
-            {
-                "input": index,
-                "bytes": len(data),
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "outputs": harness.layouts[index],
-            }
-            for index, data in sorted(answers.items())
-        ],
+        "answers": answers,
+        "task_accuracy": _task_accuracy(pipeline, answers),
         "query_count": len(answers),
     }
+
+
+def _task_accuracy(pipeline: Pipeline, answers: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """How many answers are right, of those whose input the manifest has a label for."""
+    own = pipeline.manifest.extension()
+    if not own.labels:
+        return None
+    labels = {name.rsplit("/", 1)[-1]: label for name, label in
+              zip(own.inputs, own.labels, strict=True)}  # fmt: skip
+    if len(labels) != len(own.labels):
+        raise ManifestError(f"{pipeline.where}: zport.inputs: two labelled inputs have one name")
+    known = [answer for answer in answers if answer["file"] in labels]
+    if not known:
+        return None
+    right = count_right(
+        [answer["features"] for answer in known], [labels[answer["file"]] for answer in known]
+    )
+    return {"answers": len(known), "right": right, "fraction": right / len(known)}
 
 
 def render(result: dict[str, Any]) -> str:
@@ -203,4 +271,12 @@ def render(result: dict[str, Any]) -> str:
     lines = [head, *(f"  {reason}" for reason in result["invalid_reasons"])]
     if metric := result.get("metric"):
         lines.append(f"  {metric['name']}: {metric['value']} {metric['unit']}")
+    if task := result.get("task_accuracy"):
+        lines.append(f"  {task['right']} of {task['answers']} answers are right")
+    if result["departures"]:
+        lines.append("  not by MLPerf's rules:")
+    lines += [
+        f"    {one['setting']} is {one['value']} ({one['from']}), MLPerf's is {one['mlperf']}"
+        for one in result["departures"]
+    ]
     return "\n".join(lines)

@@ -34,6 +34,8 @@ FORMATS: Mapping[str, Format] = {
     ".h5": Format("HDF5", "in the file"),
     ".pt": Format("PyTorch", "in the file"),
     ".pth": Format("PyTorch", "in the file"),
+    ".pt2": Format("PyTorch", "in the file"),
+    ".jit": Format("PyTorch", "in the file"),
     ".pb": Format("TensorFlow", "the writer's"),
     ".params": Format("MXNet", "the writer's"),
     ".json": Format("JSON", "none"),

@@ -6,13 +6,11 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zport_agent import __version__, difftools
+from zport_agent import __version__, benchtools, difftools, tracetools
 from zport_agent.errors import AgentError, UsageError
-
-if TYPE_CHECKING:
-    from zport_agent.pipeline import Job
+from zport_agent.flags import add_model_flags, job_of
 
 _EPILOG = """\
 exit codes: 0 success; 1 the arrays differ, or the benchmark is INVALID; 2 usage;
@@ -26,6 +24,7 @@ failed; 6 not supported by the framework here; 7 LoadGen failed
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the process's exit code."""
     options = _parser().parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     try:
         return int(options.run(options))
     except AgentError as error:
@@ -44,7 +43,7 @@ def _info(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from zport_agent import predict
 
-    result = predict.predict(_job(options))
+    result = predict.predict(job_of(options))
     total = sum(result["seconds"].values())
     text = f"{len(result['files'])} inputs, {len(result['outputs'])} arrays, {total:.3f} s"
     print(f"{result['model']['name']}: {text}, in {options.out}")
@@ -77,17 +76,6 @@ def _compare_batch(options: argparse.Namespace) -> int:
     return 2 if "unreadable" in verdicts else 1 if "differs" in verdicts else 0
 
 
-def _bench(options: argparse.Namespace) -> int:
-    from zport_agent import bench
-
-    overrides = {name: getattr(options, name) for name in _BENCH_FLAGS} | {
-        "scenario": options.scenario
-    }
-    result = bench.bench(_job(options), overrides, accuracy=options.accuracy)
-    print(bench.render(result))
-    return 0 if result["valid"] else 1
-
-
 def _serve(options: argparse.Namespace) -> int:
     from zport_agent import serve
 
@@ -95,25 +83,8 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _job(options: argparse.Namespace) -> "Job":
-    from zport_agent.pipeline import Job
-
-    return Job(options.model, options.files, options.out, options.threads)
-
-
 def _say(value: Any, text: str, as_json: bool) -> None:
     print(json.dumps(value, indent=1) if as_json else text)
-
-
-_BENCH_FLAGS: dict[str, tuple[type, str]] = {
-    "min_query_count": (int, "least number of queries (of samples, in Offline)"),
-    "percentile": (float, "target latency percentile, as a fraction"),
-    "min_duration_ms": (int, "least duration of the run in ms"),
-    "max_duration_ms": (int, "duration in ms after which the run ends INVALID; 0: none"),
-    "target_qps": (float, "rate: Server's arrivals, Offline's expectation"),
-    "target_latency_ns": (int, "Server's latency bound in ns"),
-    "samples_per_query": (int, "samples of one MultiStream query"),
-}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,13 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     info.set_defaults(run=_info)
 
     predict = verbs.add_parser("predict", help="run a model once over its inputs")
-    _model_flags(predict, "outputs.npz and result.json")
+    add_model_flags(predict, "outputs.npz and result.json")
     predict.set_defaults(run=_predict)
 
-    bench = verbs.add_parser("bench", help="run one LoadGen scenario")
-    _model_flags(bench, "bench.json and LoadGen's logs")
-    _bench_flags(bench)
-    bench.set_defaults(run=_bench)
+    benchtools.add_verbs(verbs)
 
     compare = verbs.add_parser("compare", help="compare the outputs of two runs")
     _compare_flags(compare)
@@ -147,32 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     _serve_flags(serve)
     serve.set_defaults(run=_serve)
     difftools.add_verbs(verbs)
+    tracetools.add_verbs(verbs)
     return parser
-
-
-def _model_flags(parser: argparse.ArgumentParser, written: str) -> None:
-    parser.add_argument(
-        "--model", type=Path, required=True, metavar="DIR", help="holds manifest.yml and the inputs"
-    )
-    parser.add_argument(
-        "--files", type=Path, required=True, metavar="DIR", help="holds the fetched model files"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help=f"gets {written}; made if absent"
-    )
-    parser.add_argument(
-        "--threads", type=_count, default=1, metavar="N", help="threads of one operator (default 1)"
-    )
-
-
-def _bench_flags(parser: argparse.ArgumentParser) -> None:
-    scenarios = ("SingleStream", "MultiStream", "Server", "Offline")
-    parser.add_argument("--scenario", choices=scenarios, help="default: the manifest's")
-    parser.add_argument(
-        "--accuracy", action="store_true", help="log every answer instead of measuring"
-    )
-    for name, (kind, text) in _BENCH_FLAGS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
 
 
 def _compare_flags(parser: argparse.ArgumentParser) -> None:
@@ -198,12 +142,6 @@ def _serve_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="gets one folder a cell"
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found '{text}'")
-    return int(text)
 
 
 def _bound(text: str) -> float:

@@ -1,17 +1,24 @@
 """Reads what LoadGen writes: the ``:::MLLOG`` lines of its detail log, and its accuracy log."""
 
 import json
+import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from zport_agent.arrays import Array, to_native
 from zport_agent.errors import BenchError
 
 _PREFIX = ":::MLLOG"
 
 # C++ prints "nan", "-nan" and "inf" where JSON has no word (a Server run of one query does).
 _NOT_JSON = re.compile(r"(?<=[:\[,])(\s*)[-+]?(?:nan|inf(?:inity)?)(?=\s*[,}\]])", re.IGNORECASE)
+
+_PEAK = re.compile(r"FindPeakPerformance: Found peak performance field: (\d+(?:\.\d+)?)")
 
 _PERCENTILE = re.compile(r"result_(\d+\.\d+)_percentile_(?:per_query_)?latency_ns")
 
@@ -26,10 +33,12 @@ METRICS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class DetailLog:
-    """The last value of every key, and the messages of lines marked as errors."""
+    """The last value of every key, the messages of lines marked as errors, and the rate that a
+    search for the peak ended with, in queries a second."""
 
     values: dict[str, Any]
     errors: list[str] = field(default_factory=list)
+    peak: float | None = None
 
     @property
     def valid(self) -> bool:
@@ -75,16 +84,19 @@ def parse_detail(text: str, where: str) -> DetailLog:
     """
     values: dict[str, Any] = {}
     errors: list[str] = []
+    peak = None
     for number, line in enumerate(text.splitlines(), 1):
         if not line.startswith(_PREFIX):
             continue
         entry = _entry(line.removeprefix(_PREFIX), f"{where}, line {number}")
         values[entry["key"]] = entry["value"]
+        if entry["key"] == "generic_message" and (found := _PEAK.match(str(entry["value"]))):
+            peak = float(found[1])
         if entry.get("metadata", {}).get("is_error"):
             errors.append(f"{entry['key']}: {entry['value']}")
     if not values:
         raise BenchError(f"{where}: no {_PREFIX} line; LoadGen did not finish, run it again")
-    return DetailLog(values, errors)
+    return DetailLog(values, errors, peak)
 
 
 def _entry(text: str, where: str) -> dict[str, Any]:
@@ -117,3 +129,22 @@ def read_accuracy(path: Path) -> dict[int, bytes]:
         raise BenchError(f"{path}: {error.strerror}; LoadGen wrote no accuracy log") from None
     except (ValueError, TypeError, KeyError) as error:
         raise BenchError(f"{path}: not a whole accuracy log ({error!r}); run it again") from None
+
+
+def decode_answer(data: bytes, layout: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+    """One answer's outputs by name, in the processor's own order, from their declared dtypes.
+
+    Raises BenchError when there are not as many bytes as the layout says.
+    """
+    outputs: dict[str, Array] = {}
+    start = 0
+    for entry in layout:
+        dtype, count = np.dtype(entry["dtype"]), math.prod(entry["shape"])
+        if start + count * dtype.itemsize > len(data):
+            raise BenchError(f"output '{entry['name']}': the logged answer is cut short")
+        array = np.frombuffer(data, dtype, count, start).reshape(entry["shape"])
+        outputs[entry["name"]] = to_native(array)
+        start += count * dtype.itemsize
+    if start != len(data):
+        raise BenchError(f"a logged answer has {len(data)} bytes, its outputs have {start}")
+    return outputs

@@ -198,17 +198,19 @@ class Zport(_Own):
     ``build`` says that the graph is made in code and not fetched. ``byte_order`` declares the
     order of the numbers in the graph's file where its format leaves that open, or where it was
     written against its format. ``smoke`` puts the model into the set that runs unless others are
-    named. ``megabytes`` is the size of the graph as it is run, ``gflop`` the cost of one pass over
-    all inputs (10^9 operations; a product and its sum are two). ``sample`` names outputs of which
-    so many elements are kept, for those too large to store. ``labels`` are the right answers, one
-    an input: what postprocess should say first, as its ``label``, or a mapping of which every key
-    must be equal.
+    named. ``network`` is a Python file beside the manifest, for frameworks whose files may hold
+    weights alone. ``megabytes`` is the size of the graph as it is run, ``gflop`` the cost of one
+    pass over all inputs (10^9 operations; a product and its sum are two). ``sample`` names outputs
+    of which so many elements are kept, for those too large to store. ``labels`` are the right
+    answers, one an input: what postprocess should say first, as its ``label``, or a mapping of
+    which every key must be equal.
     """
 
     weights: Literal["trained", "seeded", "constant"]
     seed: Annotated[int, Field(ge=0)] | None = None
     build: Build | None = None
     byte_order: ByteOrder | None = None
+    network: LocalName | None = None
     smoke: bool = False
     megabytes: Annotated[Number, Field(gt=0)] | None = None
     gflop: Annotated[Number, Field(ge=0)] | None = None

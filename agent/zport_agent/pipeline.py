@@ -1,14 +1,15 @@
 """A model ready to run: its manifest read, its files checked, its framework loaded."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zport_agent import processing
 from zport_agent.arrays import Array
-from zport_agent.backends import Backend, TensorSpec, open_backend
-from zport_agent.errors import ManifestError
+from zport_agent.backends import Backend, Defining, TensorSpec, open_backend
+from zport_agent.errors import ManifestError, UnsupportedError
 from zport_agent.files import CheckedFile, check_files
 from zport_agent.manifest import Manifest, load_manifest
 
@@ -58,8 +59,9 @@ class Pipeline:
         return processing.features(self.postprocess(list(outputs.values())), self.where)
 
 
-def open_pipeline(job: Job) -> Pipeline:
-    """Make everything ready, cheapest checks first.
+def open_pipeline(job: Job, load: Callable[[Backend, Path, int], None] | None = None) -> Pipeline:
+    """Make everything ready, cheapest checks first. ``load`` loads the model in place of the
+    backend's own method.
 
     Raises ManifestError, ModelFileError, ProcessingError or UnsupportedError.
     """
@@ -67,11 +69,15 @@ def open_pipeline(job: Job) -> Pipeline:
     input_files = _input_files(manifest)
     files = check_files(manifest, job.files)
     backend = open_backend(manifest.framework.name)
+    _define(backend, manifest)
     ctx = processing.context(manifest, job.files)
     preprocess = processing.compile_step(manifest, "preprocess", ctx)
     postprocess = processing.compile_step(manifest, "postprocess", ctx)
     start = time.perf_counter()
-    backend.load(files[0].path, job.threads)
+    if load:
+        load(backend, files[0].path, job.threads)
+    else:
+        backend.load(files[0].path, job.threads)
     seconds = time.perf_counter() - start
     return Pipeline(
         job=job,
@@ -84,6 +90,18 @@ def open_pipeline(job: Job) -> Pipeline:
         input_files=input_files,
         specs=backend.inputs(),
     )
+
+
+def _define(backend: Backend, manifest: Manifest) -> None:
+    """Give the backend the network that the manifest has as code, if it has one."""
+    name = manifest.extension().network
+    if name is None:
+        return
+    if not isinstance(backend, Defining):
+        raise UnsupportedError(
+            f"{manifest.path}: zport.network: {backend.name} has its networks in the model's file"
+        )
+    backend.define(manifest.path.parent / name)
 
 
 def _input_files(manifest: Manifest) -> list[Path]:

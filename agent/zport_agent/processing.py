@@ -122,23 +122,32 @@ def model_inputs(result: Any, specs: Sequence[TensorSpec], where: str) -> dict[s
 
 
 def _names(specs: Sequence[TensorSpec]) -> str:
-    shown = [f"{spec.name} {spec.dtype}{list(spec.shape)}" for spec in specs[:_SHOWN]]
+    shown = [f"{spec.name} {_described(spec)}".rstrip() for spec in specs[:_SHOWN]]
     return ", ".join([*shown, *([f"and {len(specs) - _SHOWN} more"] if specs[_SHOWN:] else [])])
+
+
+def _described(spec: TensorSpec) -> str:
+    return f"{spec.dtype or ''}{'' if spec.shape is None else list(spec.shape)}"
 
 
 def _fit(value: Any, spec: TensorSpec, where: str) -> Array:
     array = np.asarray(value)
     dtype = array.dtype.newbyteorder("=").name
-    shape_fits = len(array.shape) == len(spec.shape) and all(
+    if spec.dtype not in (None, dtype) or not _shape_fits(array, spec):
+        raise ProcessingError(
+            f"{where}: preprocess gave input '{spec.name}' as {dtype}{list(array.shape)}; "
+            f"the model takes {_described(spec)}"
+        )
+    return array
+
+
+def _shape_fits(array: Array, spec: TensorSpec) -> bool:
+    if spec.shape is None:
+        return True
+    return len(array.shape) == len(spec.shape) and all(
         wanted is None or wanted == size
         for wanted, size in zip(spec.shape, array.shape, strict=True)
     )
-    if dtype != spec.dtype or not shape_fits:
-        raise ProcessingError(
-            f"{where}: preprocess gave input '{spec.name}' as {dtype}{list(array.shape)}; "
-            f"the model takes {spec.dtype}{list(spec.shape)}"
-        )
-    return array
 
 
 def features(result: Any, where: str) -> list[Any]:

@@ -20,7 +20,8 @@ from zport.models import (
     preparation,
 )
 
-SMOKE = ["magika", "ppocr-direction", "resnet50-light", "silero-vad", "silero-vad-sequence"]
+SMOKE = ["magika", "ppocr-direction", "resnet50-light", "silero-vad", "silero-vad-sequence",
+         "silero-vad-torchscript"]  # fmt: skip
 LARGEST_EXPECTED = 100_000
 LARGEST_FOLDER = 5_000_000
 
@@ -39,7 +40,8 @@ def test_a_manifest_is_whole(model: Model) -> None:
     assert own.megabytes
     assert own.gflop is not None
     assert own.weights in (manifest.description or "").lower()
-    assert set(model.definition()) == {"manifest.yml", *own.inputs}
+    code = [own.network] if own.network else []
+    assert set(model.definition()) == {"manifest.yml", *own.inputs, *code}
 
 
 def test_what_is_expected_is_small(model: Model) -> None:

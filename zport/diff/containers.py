@@ -19,8 +19,9 @@ from zport.workspace import PROJECT, read_json, write_json
 
 SECONDS = {"native": 900, "emulated": 7200}
 MODULES = (
-    "__init__", "__main__", "arrays", "cli", "compare", "difftools", "errors", "evaluate", "expose",
-    "locate", "metrics", "observations", "onnxgraph", "output", "tolerance", "weights",
+    "__init__", "__main__", "arrays", "benchtools", "cli", "compare", "difftools", "errors",
+    "evaluate", "expose", "flags", "loadgen_conf", "locate", "metrics", "observations", "onnxgraph",
+    "output", "tolerance", "tracetools", "weights",
 )  # fmt: skip
 """Of the agent program, what the image needs that looks into models."""
 Probes = list[dict[str, Any]]

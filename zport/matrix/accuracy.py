@@ -6,8 +6,9 @@ numeric difference matters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+from zport_agent.labels import count_right
 
 from zport.matrix.cells import CellRun
 from zport.workspace import read_json
@@ -38,22 +39,6 @@ def accuracy_record(run: CellRun, reference: CellRun | None) -> dict[str, Any] |
         "reference_right": theirs,
         "hint": None,
     }
-
-
-def count_right(features: Sequence[Any], labels: Sequence[Any]) -> int:
-    """How many inputs' features say what is labelled."""
-    return sum(is_right(said, label) for said, label in zip(features, labels, strict=False))
-
-
-def is_right(features: Any, label: Any) -> bool:
-    """Whether the first feature of one input is the label, or has all of the label's keys."""
-    first = features[0] if isinstance(features, list) and features else features
-    if isinstance(label, dict):
-        return isinstance(first, dict) and all(
-            key in first and first[key] == value for key, value in label.items()
-        )
-    answer = first.get("label") if isinstance(first, dict) else first
-    return bool(answer == label)
 
 
 def _features(run: CellRun) -> list[Any]:

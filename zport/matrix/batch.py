@@ -115,10 +115,13 @@ def _plan(batch: Batch) -> dict[str, object]:
                 "name": cell.name,
                 "seconds": batch.limits[cell.name],
                 "commands": [
-                    [verb, "--model", f"/cells/{number}/model", "--files", f"/cells/{number}/files"]
+                    [
+                        verb, "--model", f"/cells/{number}/model",
+                        "--files", f"/cells/{number}/files", *cell.flags,
+                    ]
                     for verb in cell.verbs
                 ],
             }
             for number, cell in enumerate(batch.cells)
         ],
-    }
+    }  # fmt: skip

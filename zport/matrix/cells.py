@@ -63,6 +63,16 @@ class Cell:
         """What the agent program is asked for, one after the other, until one fails."""
         return ("predict",) if self.is_reference else ("predict", "bench")
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What each of them is given besides the model."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        """What the user sees while it runs."""
+        return f"{self.model.name} on {self.target.name} ({self.runner})"
+
     @cached_property
     def key(self) -> str:
         return digest({

@@ -32,10 +32,9 @@ def keep_served(cell: Cell, batch: Batch, folder: Path) -> None:
         commands = {one["verb"]: one for one in read_json(part / SERVED)["commands"]}
         (part / SERVED).unlink()
         status = {verb: one["status"] for verb, one in commands.items()}
-        failed = status["predict"] != 0
+        failed = status[cell.verbs[0]] != 0
         _write_record(part, cell, batch, {
-            "predict": status["predict"],
-            "bench": status.get("bench"),
+            **{verb: status.get(verb) for verb in cell.verbs},
             "seconds": {verb: one["seconds"] for verb, one in commands.items()},
             "reason": reason_in(part / LOG) if failed else None,
         })  # fmt: skip
@@ -53,8 +52,7 @@ def keep_dead(cell: Cell, batch: Batch, folder: Path, statuses: Sequence[int], l
         # Of several containers only the one with this cell did not end as it should.
         status = next((status for status in statuses if status != 0), 1)
         _write_record(part, cell, batch, {
-            "predict": status,
-            "bench": None,
+            cell.verbs[0]: status,
             "seconds": {},
             "reason": f"the container died with it: {status_phrase(status)}",
         })  # fmt: skip
@@ -63,15 +61,15 @@ def keep_dead(cell: Cell, batch: Batch, folder: Path, statuses: Sequence[int], l
 def read_run(cell: Cell, folder: Path) -> CellRun:
     """What a cell's folder tells of its run."""
     record = read_json(folder / "run.json")
-    status = record["predict"]
+    status, benched = record[cell.verbs[0]], record.get("bench")
     failure: Verdict | None = None
     reason = None
     if status != 0:
         failure = KINDS.get(status, "crash")
         reason = _reason(status, record)
     bench = read_json(folder / "bench.json")
-    if record["bench"] not in (None, 0, AGENT_SAYS_NO) or (record["bench"] and not bench):
-        bench = {"valid": False, "invalid_reasons": [status_phrase(record["bench"])]}
+    if benched not in (None, 0, AGENT_SAYS_NO) or (benched and not bench):
+        bench = {"valid": False, "invalid_reasons": [status_phrase(benched)]}
     return CellRun(cell, folder, failure, reason, bench, record.get("seconds", {}))
 
 

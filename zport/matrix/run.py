@@ -126,7 +126,7 @@ class CellRunner:
         Returns the cells that no container has begun with: those after one that took its
         container with it. Raises :class:`EngineError` if there are no others.
         """
-        limits = {cell.name: self._limit(cell, runner) for cell in cells}
+        limits = {cell.name: self.limit(cell, runner) for cell in cells}
         results = self.workspace.results
         with batch_of(cells, limits, identity, runner.memory, results) as batch:
             serving = _Serving(self, runner, batch, done)
@@ -144,7 +144,7 @@ class CellRunner:
                 )  # fmt: skip
             return left
 
-    def _limit(self, cell: Cell, runner: Runner) -> float:
+    def limit(self, cell: Cell, runner: Runner) -> float:
         """Seconds that a cell may take."""
         return round((SECONDS + COST * _gflop(cell)) * runner.pace * self.patience, 1)
 
@@ -206,7 +206,7 @@ class _Serving:
         """Show the cells that have begun and keep those that have finished."""
         for cell in self.batch.claimed():
             if cell.name not in self._shown:
-                label = f"{'run':<10}{cell.model.name} on {cell.target.name} ({cell.runner})"
+                label = f"{'run':<10}{cell.label}"
                 stack = self._shown[cell.name] = ExitStack()
                 stack.enter_context(self.owner.progress.work(cell.title, label))
         for cell in self.batch.finished():

@@ -68,8 +68,9 @@ class Model:
         return str(attributes.get("task") or self.manifest.modality or "")
 
     def definition(self) -> dict[str, str]:
-        """The hashes of all that says what is run: manifest and inputs."""
-        names = ["manifest.yml", *self.manifest.extension().inputs]
+        """The hashes of all that says what is run: manifest, inputs and network."""
+        own = self.manifest.extension()
+        names = ["manifest.yml", *own.inputs, *([own.network] if own.network else [])]
         return {name: sha256_file(self._present(name)) for name in names}
 
     def sources(self) -> dict[str, Source]:

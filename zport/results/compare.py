@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zport.results.records import IDENTITY
-from zport.results.store import Store
 
 Change = Literal["worse", "better", "other", "numbers", "same", "new", "gone"]
 Identity = tuple[str, ...]
@@ -52,8 +51,3 @@ def compare_cells(
         key: CellChange(change_of(was.get(key), now.get(key)), was.get(key), now.get(key))
         for key in (*now, *(key for key in was if key not in now))
     }
-
-
-def compare_runs(store: Store, before: int, after: int) -> dict[Identity, CellChange]:
-    """Every cell of two runs with its change."""
-    return compare_cells(store.cells(before), store.cells(after))

@@ -44,13 +44,18 @@ class BenchResult(Record):
 
 
 class BenchRecord(BenchResult):
-    """A benchmark of its own: what ran where, and LoadGen's result."""
+    """A benchmark of its own as :mod:`zport.bench.record` writes it: what ran where and how, and
+    LoadGen's result."""
 
     model: Word
     agent: Word
     target: Word
     runner: Word
     emulated: bool
+    key: Word | None = None
+    conforming: bool | None = None
+    reasons: list[str] = []
+    parts: dict[str, str] | None = None
 
 
 class CellRecord(Record):

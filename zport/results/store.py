@@ -35,7 +35,12 @@ VERDICTS = """
     SELECT model, agent, target, runner, run, written, verdict, reason, largest_absolute, seconds,
            key, NULL AS extra
     FROM cells WHERE run <= ? ORDER BY run DESC, id"""
+KEPT = """
+    SELECT json_extract(extra, '$.parts') AS parts FROM benches
+    WHERE cell IS NULL AND mode = ? AND written = ? AND json_extract(extra, '$.key') = ?"""
 EVERY = 2**62
+IN_FILE = ("chosen",)
+"""Keys of the agent's result that stay in its file: ``settings`` has what LoadGen made of them."""
 INTERNAL = ("id", "cell")
 """Columns that tie rows together and are nobody else's."""
 
@@ -129,7 +134,7 @@ class Store:
                 cell = self._insert("cells", {**without(record, ("bench",)), **about})
                 if record.get("bench"):
                     of = {name: record[name] for name in SUBJECT}
-                    bench = with_subject(record["bench"], of)
+                    bench = with_subject(without(record["bench"], IN_FILE), of)
                     self._insert("benches", {**bench, **about, "cell": cell})
 
     def add_image(self, run: int, record: Mapping[str, Any]) -> None:
@@ -139,11 +144,18 @@ class Store:
             self._insert("images", {**record, "run": run})
 
     def add_bench(self, run: int, record: Mapping[str, Any]) -> None:
-        """Keep a benchmark of its own, such as a point of a sweep."""
+        """Keep a benchmark of its own: a point of a sweep, written when it says that it was."""
         check(BenchRecord, record, f"{self.path}: benchmark of {record.get('model')}")
         with self.all_or_nothing():
             bench = with_subject(record, {name: record[name] for name in SUBJECT})
-            self._insert("benches", {**bench, "run": run, "written": now(), "cell": None})
+            written = record.get("written") or now()
+            self._insert("benches", {**bench, "run": run, "written": written, "cell": None})
+
+    def has_bench(self, record: Mapping[str, Any]) -> bool:
+        """Whether a benchmark of its own is kept already: the same ``key``, ``mode``, ``written``
+        and ``parts``."""
+        found = self._query(KEPT, (record["mode"], record["written"], record["key"]))
+        return any(json.loads(row["parts"] or "null") == record["parts"] for row in found)
 
     # Asking
 
@@ -170,16 +182,6 @@ class Store:
     def latest(self) -> list[Record]:
         """The newest result of each cell over all runs, each with its ``run`` and ``written``."""
         return self._with_bench(self._select("cells", LATEST))
-
-    def history(self, model: str, agent: str, target: str, runner: str) -> list[Record]:
-        """Every result of one cell, the newest first."""
-        where = "WHERE model = ? AND agent = ? AND target = ? AND runner = ? ORDER BY run DESC"
-        return self._with_bench(self._select("cells", where, model, agent, target, runner))
-
-    def known(self, key: str) -> Record | None:
-        """The newest result with that cell key, if there is one."""
-        found = self._select("cells", "WHERE key = ? ORDER BY run DESC, id DESC LIMIT 1", key)
-        return next(iter(self._with_bench(found)), None)
 
     def verdicts(self, until: int | None = None) -> list[Record]:
         """In short, each cell's result in each run until that one, the newest first.

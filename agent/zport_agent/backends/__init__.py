@@ -2,9 +2,10 @@
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from zport_agent.arrays import Array
 from zport_agent.errors import UnsupportedError
@@ -12,11 +13,14 @@ from zport_agent.errors import UnsupportedError
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input of a loaded model: NumPy's name of its dtype; None is a free dimension."""
+    """One input of a loaded model: NumPy's name of its dtype; None is a free dimension.
+
+    The dtype and the shape as a whole are None where the framework does not say them.
+    """
 
     name: str
-    dtype: str
-    shape: tuple[int | None, ...]
+    dtype: str | None
+    shape: tuple[int | None, ...] | None
 
 
 class Backend(Protocol):
@@ -41,9 +45,51 @@ class Backend(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class OperatorRun:
+    """One run of one operator or layer, as a framework's own profiler tells of it.
+
+    ``start`` is in ns since the Unix epoch, ``duration`` in ns; ``operator`` is its type.
+    ``attributes`` are texts, numbers or lists of texts; their names begin with ``zport.``.
+    """
+
+    name: str
+    operator: str
+    start: int
+    duration: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Profiling(Protocol):
+    """What a Backend may offer besides: the framework's own profiler. One without is refused where
+    its operators are asked for."""
+
+    def profile(self, path: Path, threads: int) -> AbstractContextManager[list[OperatorRun]]:
+        """Load a model, as Backend.load does, with the profiler on; predict as often as needed in
+        the block. The list it gives is filled when the block ends: in any order, an operator with
+        a subgraph beside those inside it. Raises what load does, and UnsupportedError when the
+        profile cannot be read.
+        """
+
+
+@runtime_checkable
+class Defining(Protocol):
+    """What a Backend may offer besides: models whose network is code beside the manifest."""
+
+    def define(self, code: Path) -> None:
+        """Take the Python file's ``network``, a function that makes the model of what ``load``
+        reads: of a state dict, say. Raises ProcessingError when the file has none.
+        """
+
+
 # By the manifest's framework.name in lower case: "module:class". Imported when asked for,
 # because importing a framework under emulation takes seconds.
-BACKENDS = {"onnxruntime": "zport_agent.backends.onnxruntime:OnnxRuntime"}
+BACKENDS = {
+    "onnxruntime": "zport_agent.backends.onnxruntime:OnnxRuntime",
+    "pytorch": "zport_agent.backends.pytorch:PyTorch",
+    "tflite": "zport_agent.backends.tflite:TfLite",
+}
 
 
 def open_backend(framework: str) -> Backend:

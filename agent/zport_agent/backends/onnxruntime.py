@@ -1,6 +1,8 @@
 """ONNX Runtime, on the CPU."""
 
-from collections.abc import Mapping
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from zport_agent.arrays import Array, to_native
-from zport_agent.backends import TensorSpec
+from zport_agent.backends import OperatorRun, TensorSpec
 from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError
 
 # Element types whose ONNX Runtime name is not NumPy's.
@@ -45,11 +47,28 @@ class OnnxRuntime:
 
     def load(self, path: Path, threads: int, optimization: str = "all") -> None:
         """See Backend.load. ``optimization`` is the level: disabled, basic, extended or all."""
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = _LEVELS[optimization]
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _LOG_ERRORS
+        self._open(path, _options(threads, optimization))
+
+    @contextlib.contextmanager
+    def profile(self, path: Path, threads: int) -> Iterator[list[OperatorRun]]:
+        """See Profiling.profile."""
+        from zport_agent.trace_operators import read_onnxruntime
+
+        options = _options(threads)
+        ran: list[OperatorRun] = []
+        with tempfile.TemporaryDirectory() as folder:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            self._open(path, options)
+            # By C++'s high_resolution_clock, which with GNU's library is the wall clock.
+            start = int(self._session.get_profiling_start_time_ns())
+            try:
+                yield ran
+            finally:
+                profile = Path(self._session.end_profiling())
+            ran += read_onnxruntime(profile, start)
+
+    def _open(self, path: Path, options: Any) -> None:
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
@@ -92,6 +111,15 @@ class OnnxRuntime:
                     f"output '{name}' is a {type(output).__name__}, not a tensor"
                 )
         return dict(zip(names, outputs, strict=True))
+
+
+def _options(threads: int, optimization: str = "all") -> Any:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = _LEVELS[optimization]
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _LOG_ERRORS
+    return options
 
 
 def _dtype(ort_type: str) -> str:

@@ -1,0 +1,108 @@
+"""Files that PyTorch writes on one machine and reads on the other, of the other byte order.
+
+PyTorch alone misreads some of them without an error; what the agent gives it to read must be right
+bit by bit, or be refused where the numbers are lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.integration.conftest import IBM_Z, ROOT
+from zport.agents import load_agents
+from zport.engines import Mount
+from zport.engines.buildah import Buildah
+from zport.job import Job, Request
+from zport.targets import REFERENCE, TARGETS
+from zport.workspace import Workspace
+
+AGENT = "pytorch-debian"
+MACHINES = (IBM_Z.name, REFERENCE.name)
+EXCHANGE = ROOT / "tests/fixtures/torch"
+PATIENCE = 1500
+LOST = "legacy-complex128.pt"
+"""What a big-endian machine writes as zeros."""
+MISREAD = {
+    "script.pt", "zip-complex32.pt", "zip-uint16.pt", "zip-uint32.pt", "zip-uint64.pt",
+    "legacy-complex64.pt", LOST,
+}  # fmt: skip
+"""What PyTorch 2.6 alone reads without an error and wrong, where the writer is another machine."""
+
+
+class Directly(Buildah):
+    """Runs a command in an agent's image, and not as a verb of the agent."""
+
+    def _entry_point(self, image: str) -> list[str]:
+        return []
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, str]:
+    """The agent's image on each machine."""
+    if os.geteuid() != 0:
+        pytest.skip("Buildah and binfmt need root")
+    job = Job(Request(
+        [IBM_Z, REFERENCE], load_agents(AGENT), Buildah(), Workspace(ROOT / "build"), Console(),
+        test=False,
+    ))  # fmt: skip
+    job.build()
+    return {plan.target.name: plan.step.image for plan in job.agents}
+
+
+def said(image: str, machine: str, verb: str, files: Mount, log: Path) -> Any:
+    """What ``exchange.py`` says in the image of a machine."""
+    command = ("python3", "/exchange/exchange.py", verb, files.target)
+    mounts = [Mount(EXCHANGE, "/exchange"), files]
+    status = Directly().run(image, TARGETS[machine], command, mounts, log, seconds=PATIENCE)
+    text = log.read_text()
+    assert status == 0, text[-3000:]
+    return json.loads(text[text.index("{") :])
+
+
+@pytest.fixture(scope="module")
+def written(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every case as each machine's PyTorch saves it."""
+    folders = {}
+    for machine, image in images.items():
+        folder = folders[machine] = tmp_path_factory.mktemp(machine) / "files"
+        folder.mkdir()
+        folder.chmod(0o777)
+        mount = Mount(folder, "/files", writable=True)
+        answers = said(image, machine, "write", mount, folder.with_name("log.txt"))
+        assert {name: one for name, one in answers.items() if one != "written"} == {}
+    return folders
+
+
+@pytest.mark.parametrize(("writer", "reader"), list(product(MACHINES, MACHINES)))
+def test_files_of_one_machine_mean_the_same_on_the_other(
+    images: dict[str, str], written: dict[str, Path], tmp_path: Path, writer: str, reader: str
+) -> None:
+    files = Mount(written[writer], "/files")
+    answers = said(images[reader], reader, "read", files, tmp_path / "log.txt")
+    alone = answers.pop("bare")
+    assert set(answers) == {path.name for path in written[writer].iterdir()}
+    lost = {LOST} if writer == IBM_Z.name else set()
+    not_right = {name: one for name, one in answers.items() if one != "right"}
+    assert set(not_right) == lost, not_right
+    assert all("numbers are lost" in one for one in not_right.values()), not_right
+    silent = {name for name, one in alone.items() if one.startswith("wrong")}
+    assert silent == (MISREAD if writer != reader else lost), alone
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_what_is_left_out_is_not_said_to_be_installed(
+    images: dict[str, str], tmp_path: Path, machine: str
+) -> None:
+    log = tmp_path / "log.txt"
+    command = ("dpkg-query", "--show", "--showformat=${db:Status-Abbrev} ${Package}\n")
+    assert Directly().run(images[machine], TARGETS[machine], command, [], log, PATIENCE) == 0
+    installed = {line[4:] for line in log.read_text().splitlines() if line.startswith("ii ")}
+    assert {"libtorch2.6", "python3-torch", "python3-sympy"} <= installed
+    assert not installed & set(load_agents(AGENT)[0].leave_out.packages)
