@@ -125,3 +125,9 @@ class ImportedError(ZportError):
     """Some of the imported manifests cannot be run as they are."""
 
     exit_code = 15
+
+
+class SubmissionError(ZportError):
+    """A run cannot be submitted, or what is to be submitted with it is not whole."""
+
+    exit_code = 16

@@ -72,8 +72,28 @@ def write_recipe_locks(recipe: Recipe, folder: Path) -> list[Path]:
 def _write_lock(
     path: Path, name: str, title: str, requirements: Sequence[str], recipe: Recipe | None = None
 ) -> Path:
-    pins = resolve(requirements, str(path), recipe) if requirements else ""
+    unindexed = [text for text in requirements if _is_unindexed(text)]
+    indexed = [text for text in requirements if text not in unindexed]
+    pins = resolve(indexed, str(path), recipe) if indexed else ""
+    # What their wheels require in turn, whoever requires them has to name too.
+    for ours in (load_recipe(Requirement(text).name) for text in unindexed):
+        pins += f"{ours.pin.text} \\\n    --hash=sha256:{ours.source.sha256}\n"
     return write_whole(path, f"# {title} Written by: zport lock {name}\n{pins}")
+
+
+def _is_unindexed(text: str) -> bool:
+    """Whether a requirement's version is one that our recipe makes and the index does not know:
+    the source, whose hash is pinned, is from elsewhere, and no published wheel is wanted."""
+    requirement = Requirement(text)
+    name = canonicalize_name(requirement.name)
+    if name not in recipe_names():
+        return False
+    recipe = load_recipe(name)
+    return (
+        recipe.source.kind != "pypi"
+        and recipe.replaces_published
+        and requirement.specifier.contains(recipe.version, prereleases=True)
+    )
 
 
 def _not_packaged(agent: Agent) -> list[str]:

@@ -302,8 +302,11 @@ def test_a_missing_function_of_a_big_endian_branch_is_found_across_files():
     )
     elsewhere = "inline int Turn(int x) { return x; }\n"
     inside = "namespace util {\ninline int Turn(int x) { return x; }\n}  // namespace util\n"
-    missing = audit(input_of(**{"use.cc": use, "common.h": elsewhere}))
+    opened = "namespace util {\nint Other(int x);\n}  // namespace util\n"
+    missing = audit(input_of(**{"use.cc": use, "common.h": elsewhere + opened}))
     assert [one.rule for one in missing.findings] == ["rotted-branch"]
+    # A namespace that nobody opens here is another library's.
+    assert audit(input_of(**{"use.cc": use, "common.h": elsewhere})).findings == ()
     assert audit(input_of(**{"use.cc": use, "common.h": inside})).findings == ()
 
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
+from zport_agent.labels import count_right, is_right
 
 from zport.cli.diff import found
 from zport.diff.containers import MODULES
@@ -20,7 +21,7 @@ from zport.diff.search import PROBES, Search, spread
 from zport.diff.sides import choose_sides
 from zport.diff.subject import find_subject, place_files
 from zport.errors import DefinitionError, UsageError
-from zport.matrix.accuracy import accuracy_record, count_right, is_right
+from zport.matrix.accuracy import accuracy_record
 from zport.targets import REFERENCE
 from zport.workspace import PROJECT
 

@@ -19,7 +19,7 @@ def batch(tmp_path):
     return SimpleNamespace(out=out, limits={"cell": 60.0}, memory=1 << 30)
 
 
-CELL = SimpleNamespace(name="cell")
+CELL = SimpleNamespace(name="cell", verbs=("predict", "bench"))
 
 
 def serve(batch, *commands, log=""):

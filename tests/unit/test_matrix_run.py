@@ -74,7 +74,7 @@ def cell(tmp_path):
             model=SimpleNamespace(name=name, folder=files, manifest=manifest),
             target=SimpleNamespace(name="t"),
             agent=SimpleNamespace(step=step, agent=SimpleNamespace(framework="f")),
-            verbs=("predict",),
+            verbs=("predict",), flags=(), label=name,
         )  # fmt: skip
 
     return make
@@ -174,6 +174,6 @@ def test_costly_models_come_first(cell, runner):
 
 def test_limits_grow_with_the_runner_the_cost_and_patience(cell, workspace):
     runner = CellRunner(workspace, Progress(Console(quiet=True), workspace, "t"), patience=2)
-    assert runner._limit(cell("small"), MadeUp()) == 1200
-    assert runner._limit(cell("small"), MadeUp(pace=6)) == 7200
-    assert runner._limit(cell("costly", gflop=30.0), MadeUp()) == 2400
+    assert runner.limit(cell("small"), MadeUp()) == 1200
+    assert runner.limit(cell("small"), MadeUp(pace=6)) == 7200
+    assert runner.limit(cell("costly", gflop=30.0), MadeUp()) == 2400

@@ -15,7 +15,7 @@ from made_up_results import cells
 
 from zport.errors import ResultsError
 from zport.results import Store, circumstances
-from zport.results.compare import change_of, compare_runs
+from zport.results.compare import change_of, compare_cells
 from zport.results.database import VERSION
 
 HERE = {"host": "amd64", "engine": "buildah", "emulators": {"s390x": "7.2"}}
@@ -81,14 +81,7 @@ def test_the_newest_result_of_each_cell_is_found(store: Store) -> None:
     latest = store.latest()
     assert len(latest) == 10
     assert [cell["run"] for cell in latest].count(new) == 4
-    one = records[0]
-    history = store.history(one["model"], one["agent"], one["target"], one["runner"])
-    assert [(cell["run"], cell["verdict"]) for cell in history] == [
-        (new, "timeout"),
-        (old, one["verdict"]),
-    ]
-    assert store.known(one["key"])["run"] == new
-    assert store.known("no such key") is None
+    assert [cell["run"] for cell in latest].count(old) == 6
 
 
 def test_verdicts_end_with_the_run_that_is_asked_for(store: Store) -> None:
@@ -111,6 +104,26 @@ def test_a_benchmark_of_its_own_is_no_cells(store: Store) -> None:
     assert len(store.benches()) == 1 + sum(cell["bench"] is not None for cell in store.cells(run))
 
 
+def test_a_benchmark_is_known_by_what_ran_and_when(store: Store) -> None:
+    run = begin(store)
+    bench = {
+        "model": "m", "agent": "a", "target": "s390x", "runner": "qemu", "emulated": True,
+        "key": "k", "mode": "performance", "written": "2026-01-01T00:00:00+00:00",
+        "parts": {"performance": "performance"}, "conforming": False, "reasons": ["emulated"],
+    }  # fmt: skip
+    assert not store.has_bench(bench)
+    store.add_bench(run, bench)
+    assert store.has_bench(bench)
+    (kept,) = store.benches()
+    assert present(kept).items() >= bench.items()
+    more = {"performance": "performance", "accuracy": "accuracy"}
+    for change in (
+        {"key": "other"}, {"mode": "find-peak"}, {"written": "2026-01-02T00:00:00+00:00"},
+        {"parts": more},
+    ):  # fmt: skip
+        assert not store.has_bench({**bench, **change})
+
+
 def test_two_runs_are_compared(store: Store) -> None:
     before, after = begin(store), begin(store)
     records = cells(4)
@@ -120,7 +133,8 @@ def test_two_runs_are_compared(store: Store) -> None:
     store.add_cells(after, [
         {**records[0], "verdict": "crash"}, {**records[1], "largest_absolute": 0.7}, records[3],
     ])  # fmt: skip
-    changes = [change.change for change in compare_runs(store, before, after).values()]
+    changed = compare_cells(store.cells(before), store.cells(after))
+    changes = [change.change for change in changed.values()]
     assert changes == ["worse", "numbers", "new", "gone"]
 
 

@@ -162,6 +162,12 @@ def wider_than(source: Source, node: Node, kind: Node) -> bool:
 
 
 @predicate
+def assigned_one(source: Source, node: Node) -> bool:
+    """Whether a variable holds 1, as where the machine is asked for its order."""
+    return re.match(rb"1\s*$", assigned_text(source, node).strip()) is not None
+
+
+@predicate
 def halves_of_word(source: Source, node: Node) -> bool:
     """Whether a union has a number of 32 or 64 bits over parts of it that have names."""
     wholes, parts = [], []
@@ -173,7 +179,9 @@ def halves_of_word(source: Source, node: Node) -> bool:
         if kind is None or (declarator is not None and b"*" in source.text(declarator)):
             continue
         if kind.type == "struct_specifier":
-            parts += [one for one in _field_widths(source, kind) if one]
+            # Members of other widths make a record of its own, not the parts of a number.
+            widths = set(_field_widths(source, kind))
+            parts += list(widths) if len(widths) == 1 else []
             continue
         bits = width(source.text(kind))
         array = declarator is not None and declarator.type == "array_declarator"

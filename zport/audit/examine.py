@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tree_sitter import Node, QueryCursor
 
-from zport.audit import c_predicates, python_predicates  # noqa: F401
+from zport.audit import c_predicates, flow_predicates, python_predicates  # noqa: F401
 from zport.audit.accepted import split_suppressed
 from zport.audit.languages import language_of
 from zport.audit.model import SEVERITIES, Examined, Finding, Skipped, Wanted, fingerprinted

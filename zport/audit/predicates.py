@@ -24,6 +24,7 @@ WRAPPERS = (
 ASSIGNMENTS = 4000
 """Bytes before a use in which its assignment is looked for."""
 NATIVE_CODES = re.compile(rb"[hHiIlLqQedf]")
+STRUCT = re.compile(rb"[<>!=@]?(?:\s*\d*[xcbB?hHiIlLqQnNefdspP])*\s*")
 FORMAT = re.compile(rb"^[rRbBfFuU]*('''|\"\"\"|'|\")(.*?)\1", re.DOTALL)
 
 
@@ -127,8 +128,13 @@ def native_format(source: Source, node: Node) -> bool:
     if not found:
         return False
     text = re.sub(rb"%(?:\(\w+\))?[dsiu]|\{[^}]*\}", b"1", found[2].strip())
+    if not STRUCT.fullmatch(text):
+        return False
     # Who writes @ asks for the machine's order; n, N, P are sizes and addresses of this process.
-    return text[:1] not in b"<>!=@" and bool(NATIVE_CODES.search(text))
+    # Who writes = wants no padding: that is right towards programs of this machine alone.
+    if text[:1] == b"=" and source.words.match("local-protocol", source.whole_code):
+        return False
+    return text[:1] not in b"<>!@" and bool(NATIVE_CODES.search(text))
 
 
 @predicate
@@ -203,7 +209,7 @@ def assigned_text(source: Source, node: Node) -> bytes:
     start = source.extent(node)[0]
     if source.function(node) is None:
         start = max(0, node.start_byte - ASSIGNMENTS)
-    before = source.data[start : node.start_byte]
+    before = source.data[start : _statement_start(node)]
     found = None
     for found in re.finditer(rb"\b" + name + rb"(?:\s*:[^=\n]+)?\s*(?:=(?!=)|\bin\b)\s*", before):  # noqa: B007
         pass
@@ -211,3 +217,17 @@ def assigned_text(source: Source, node: Node) -> bytes:
         return b""
     rest = before[found.end() :]
     return rest[: re.search(rb"\n\s*\n|;|\n(?=[^\n]*[^=!<>]=[^=])|$", rest).start()]  # type: ignore[union-attr]
+
+
+def _statement_start(node: Node) -> int:
+    """Where the assignment that a node is on the right of begins: it is not its own origin."""
+    inner, outer = node, node.parent
+    while outer is not None and not outer.type.endswith(("statement", "block", "definition")):
+        left = outer.child_by_field_name("left") or outer.child_by_field_name("declarator")
+        if outer.type in ASSIGNING and left is not None and left != inner:
+            return outer.start_byte
+        inner, outer = outer, outer.parent
+    return node.start_byte
+
+
+ASSIGNING = ("assignment", "assignment_expression", "init_declarator")

@@ -13,17 +13,33 @@ def undefined(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
     """The findings whose name no other line of the source has.
 
     The lines of the findings themselves do not count: code that does not compile for one byte order
-    may call the same missing function in many places.
+    may call the same missing function in many places. A name in a namespace that no file of the
+    source opens is another library's, and not missing.
     """
     if not wanted:
         return []
     own = {(one.finding.path, one.finding.line) for one in wanted}
     missing = {one.name for one in wanted}
+    foreign = {name.rpartition("::")[0] for name in missing} - {""}
     for file in files():
         if file.data is None or not missing:
             continue
         missing -= {name for name in missing if _defined(name, file.path, file.data, own)}
-    return [one.finding for one in wanted if one.name in missing]
+        foreign -= {scope for scope in foreign if _opens(scope, file.data)}
+    return [
+        one.finding
+        for one in wanted
+        if one.name in missing and one.name.rpartition("::")[0] not in foreign
+    ]
+
+
+def _opens(scope: str, data: bytes) -> bool:
+    """Whether a file has code in a namespace."""
+    last = scope.rpartition("::")[2].encode()
+    return (
+        re.search(rb"\b(namespace|class|struct)\b[^{;(]*\b" + re.escape(last) + rb"\b", data)
+        is not None
+    )
 
 
 def _defined(name: str, path: str, data: bytes, own: Iterable[tuple[str, int]]) -> bool:

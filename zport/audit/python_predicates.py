@@ -20,7 +20,9 @@ def assigned_dtype(source: Source, node: Node) -> bool:
     if not name:
         return False
     made = re.compile(
-        rb"\b" + name + rb"\s*(?::[^=\n]+)?=(?!=)\s*(\{[^}]*\}|[^\n]*(?:\n[ \t]+[^\n]*){0,4})"
+        rb"(?m)^[ \t]*"
+        + name
+        + rb"[ \t]*(?::[^=\n]+)?=(?!=)\s*(\{[^}]*\}|[^\n]*(?:\n[ \t]+[^\n]*){0,4})"
     )
     return any(
         source.words.match("explicit-dtype", one) or source.words.match("byte-dtype", one)
@@ -97,3 +99,79 @@ def round_trip(source: Source, node: Node) -> bool:
     scope = source.code_of_scope(node)
     both = re.search(rb"(?<!un)pack(_into)?\(", scope) and re.search(rb"unpack(_from)?\(", scope)
     return bool(both) and not source.words.match("leaves", scope)
+
+
+ZERO = re.compile(rb"^\*?\s*[(\[]*\s*0(\.0*)?\s*,?\s*[)\]]*\s*(\*\s*[\w.()]+\s*\)?)?$")
+
+
+@predicate
+def packs_nothing(source: Source, node: Node) -> bool:
+    """Whether all that is packed is zero, or a number of this process alone, such as a hash."""
+    arguments = node.child_by_field_name("arguments")
+    values = arguments.named_children[1:] if arguments is not None else []
+    if b"unpack" in source.text(node).partition(b"(")[0] or not values:
+        return False
+    return all(
+        ZERO.match(source.text(one)) or source.words.match("process-local", source.text(one))
+        for one in values
+    )
+
+
+@predicate
+def only_size(source: Source, node: Node) -> bool:
+    """Whether nothing but the size of a ``Struct`` is asked for."""
+    parent = node.parent
+    name = parent.child_by_field_name("attribute") if parent is not None else None
+    return name is not None and source.text(name) == b"size"
+
+
+@predicate
+def packed_with_mark(source: Source, node: Node) -> bool:
+    """Whether data are packed by a module that asks for the order of such data elsewhere.
+
+    The format then has a mark of its order, and the machine's is as good as the other.
+    """
+    name = source.text(node).partition(b"(")[0].rpartition(b".")[2]
+    return name in (b"pack", b"pack_into") and (
+        source.words.match("decides-order", source.whole_code) or both_orders(source, node)
+    )
+
+
+NATIVE_TEXT = re.compile(rb"[\"'](?:\d*[xcbB?hHiIlLqQefds]){2,}[\"']")
+ORDERED_TEXT = re.compile(rb"[\"'][<>!](?:\d*[xcbB?hHiIlLqQefds])*[\"']")
+
+
+@predicate
+def native_parameter(source: Source, node: Node) -> bool:
+    """Whether a format is its function's parameter, and the file's formats have no order."""
+    function = source.function(node)
+    name = re.escape(source.text(node))
+    parameters = function.child_by_field_name("parameters") if function is not None else None
+    if parameters is None or not re.search(rb"\b" + name + rb"\b", source.text(parameters)):
+        return False
+    code = source.whole_code
+    return bool(NATIVE_TEXT.search(code)) and not ORDERED_TEXT.search(code)
+
+
+@predicate
+def names_format(source: Source, node: Node) -> bool:
+    """Whether a name is that of a format that ``struct`` is called with in the file."""
+    name = source.text(node).rpartition(b".")[2]
+    used = rb"(?:pack(?:_from|_into)?|Struct)\(\s*(?:\w+\.)*" + re.escape(name) + rb"\s*[,)]"
+    return re.search(used, source.whole_code) is not None
+
+
+@predicate
+def both_orders(source: Source, _: Node) -> bool:
+    """Whether a file has formats of either order: it knows which one its data has."""
+    code = source.whole_code
+    return all(re.search(rb"[\"']" + order, code) for order in (rb"<[\w%{\"']", rb">[\w%{\"']"))
+
+
+@predicate
+def only_order(source: Source, node: Node) -> bool:
+    """Whether nothing else in a function names an order: the array has the machine's."""
+    start, end = source.extent(node)
+    rest = source.data[start : node.start_byte] + source.data[node.end_byte : end]
+    rest = re.sub(rb"\.dtype\s*==[^\n]*", b"", rest)
+    return not source.words.match("explicit-dtype", rest)

@@ -10,13 +10,17 @@ from rich.console import Console
 from zport import __version__
 from zport.cli import models, recipes, wheels
 from zport.cli.audit import audit
+from zport.cli.bench import bench
 from zport.cli.build import build
 from zport.cli.clean import clean
 from zport.cli.diff import diff
 from zport.cli.matrix import matrix
 from zport.cli.report import report
 from zport.cli.scan import scan
+from zport.cli.status import status
+from zport.cli.submission import submission
 from zport.cli.suites import suite
+from zport.cli.trace import trace
 from zport.errors import ZportError
 
 app = typer.Typer(
@@ -29,7 +33,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 factory = (wheels.wheel, suite, wheels.index, wheels.graph, wheels.lock, wheels.patches)
-for command in (build, matrix, diff, report, scan, audit, *factory, clean):
+for command in (
+    build,
+    matrix,
+    bench,
+    diff,
+    trace,
+    report,
+    submission,
+    scan,
+    audit,
+    status,
+    *factory,
+    clean,
+):
     app.command()(command)
 app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipe")

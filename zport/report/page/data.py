@@ -21,7 +21,10 @@ from zport.workspace import Workspace
 SCHEMA = 1
 HISTORY = 12
 """So many earlier results of a cell are shown at most."""
-SHARED = ("tolerance", "settings", "requested", "info", "own", "requirements", "emulators")
+SHARED = (
+    "tolerance", "settings", "requested", "departures", "reasons", "info", "own", "requirements",
+    "emulators",
+)  # fmt: skip
 """Values that many records have alike: each is in the page once."""
 BEFORE = ("run", "written", "verdict", "reason", "largest_absolute")
 

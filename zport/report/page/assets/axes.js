@@ -11,7 +11,7 @@ import { words } from "page/format.js";
  */
 /** `opens` is the state that shows the point's details. @typedef {{ bench: Row, values: Row, label: string, opens: Record<string, string> }} Point */
 
-const CIRCUMSTANCES = ["model", "agent", "target", "runner", "scenario", "mode", "threads", "batch", "cpu_level", "run", "weights", "framework"];
+const CIRCUMSTANCES = ["model", "agent", "target", "runner", "scenario", "mode", "threads", "batch", "cpu_level", "basis", "conforming", "run", "weights", "framework"];
 
 /**
  * Every benchmark with all its values by key, and the keys that at least one of them has.

@@ -152,10 +152,18 @@ function bench(bench) {
       ["threads", bench.threads],
       ["batch", bench.batch],
       ["CPU level", bench.cpu_level],
+      ["not by MLPerf's rules", offRules(bench)],
       ...measured,
     ]),
     h("details", {}, h("summary", {}, `All ${counted(Object.keys(settings).length, "setting")}`), facts(Object.entries(settings))),
   );
+}
+
+/** Why a benchmark is none by MLPerf's rules. @param {Row} bench @returns {string[] | null} */
+function offRules(bench) {
+  const settings = (bench.departures ?? []).map((/** @type {Row} */ one) => `${one.setting} is ${one.value} (${one.from}), MLPerf's is ${one.mlperf}`);
+  const reasons = bench.reasons ?? settings;
+  return reasons.length ? reasons : null;
 }
 
 /** The details of a benchmark that is no cell's. @param {Row} one @param {Data} data @returns {Node[]} */
