@@ -1,12 +1,15 @@
 """How many real defects the audit finds, how many of its findings are right, and how fast it is.
 
-``python -m tests.bench.audit recall|precision|speed``, from the project's folder. Sources come from
-the package index by the hashes in ``tests/corpus/`` and stay in the build folder's cache. The
-baseline is one grep: a line that has any of a few patterns is a finding.
+``python -m tests.bench.audit recall|precision|draw|again|compare|speed``, in the project's folder.
+Sources come from the package index by the hashes in ``tests/corpus/`` and stay in the build folder.
+The baseline is one grep: a line that has any of a few patterns is a finding. ``--patterns DIR``
+takes another scanner's patterns beside it: files of ``SEVERITY|PATTERN|DESCRIPTION|LANGUAGES`` as
+the IBM/s390x-porting-mcp repository has them; they are not kept here.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -26,16 +29,18 @@ from rich.console import Console
 from rich.table import Table
 
 from zport.audit.auditor import audit
+from zport.audit.examine import examine
 from zport.audit.files import File, archive_files, folder_files
-from zport.audit.inputs import Input
+from zport.audit.inputs import Input, find_input
 from zport.audit.languages import language_of
-from zport.audit.model import Finding
+from zport.audit.model import DEFAULT_SEVERITY, Finding, at_least
+from zport.errors import ZportError
 from zport.fetch import Fetcher
 from zport.pypi import Index, IndexFile
 from zport.workspace import PROJECT, Workspace
 
 CORPUS = PROJECT / "tests" / "corpus"
-SPLITS = ("dev", "held out")
+SPLITS = ("dev", "held out", "fresh")
 RECALL_AIM, PRECISION_AIM, SPEED_AIM = 0.8, 0.6, 100_000
 PATTERNS = (
     r"struct\.(un)?pack", r"frombuffer|fromfile|fromstring", r"\.to(bytes|file|string)\(",
@@ -47,8 +52,14 @@ PATTERNS = (
 """What one would grep for."""
 GREP = re.compile("|".join(PATTERNS).encode())
 
+SEVERE = ("CRITICAL", "WARNING")
+LANGUAGES = {".c": "C", ".h": "C", ".cpp": "C++", ".cxx": "C++", ".cc": "C++", ".hpp": "C++",
+             ".hxx": "C++", ".py": "Python"}  # fmt: skip
+"""What IBM's scanner takes a file for, by its ending; it leaves others alone."""
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 Folder = Annotated[Path, typer.Option("--build-folder", help="Where fetched sources stay.")]
+Foreign = Annotated[Path | None, typer.Option("--patterns", help="Another scanner's patterns.")]
 
 
 def corpus(name: str) -> dict[str, Any]:
@@ -77,46 +88,88 @@ def whole(path: Path) -> tuple[Finding, ...]:
 
 
 @cache
-def grepped(path: Path) -> dict[str, dict[int, str]]:
-    """The lines that the baseline finds, by file."""
+def foreign_patterns(folder: Path | None) -> dict[str, re.Pattern[bytes]]:
+    """Another scanner's patterns for each ending, or our grep's for all of them.
+
+    Its lines are split at every ``|`` and what is no expression then is left out, as it does.
+    """
+    if folder is None:
+        return {"": GREP}
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.txt")):
+        for line in path.read_text().splitlines():
+            parts = [part.strip() for part in line.split("|")]
+            if len(parts) < 4 or parts[0] not in SEVERE or not compiles(parts[1]):
+                continue
+            for ending, language in LANGUAGES.items():
+                if language in re.split(r"\s*,\s*", parts[3]) or parts[3] == "ALL":
+                    found.setdefault(ending, []).append(parts[1])
+    return {end: re.compile("|".join(f"(?:{one})" for one in some).encode())
+            for end, some in found.items()}  # fmt: skip
+
+
+def compiles(pattern: str) -> bool:
+    """Whether a text is a regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+@cache
+def grepped(path: Path, patterns: Path | None = None) -> dict[str, dict[int, str]]:
+    """The lines that the baseline, or another scanner, finds, by file."""
+    return found_lines(archive_files(path, path.name), patterns)
+
+
+def found_lines(files: Iterator[File], patterns: Path | None) -> dict[str, dict[int, str]]:
+    """The lines of some files that have a pattern."""
     found: dict[str, dict[int, str]] = {}
-    for file in archive_files(path, path.name):
-        lines = (file.data or b"").splitlines()
+    by_ending = foreign_patterns(patterns)
+    for file in files:
+        pattern = by_ending.get(Path(file.path).suffix, by_ending.get(""))
+        if pattern is None:
+            continue
         found[file.path] = {
             number: line.decode("utf-8", "replace").strip()
-            for number, line in enumerate(lines, 1)
-            if GREP.search(line)
+            for number, line in enumerate((file.data or b"").splitlines(), 1)
+            if pattern.search(line)
         }
     return found
 
 
 @app.command()
-def recall(build_folder: Folder = PROJECT / "build") -> None:
+def recall(build_folder: Folder = PROJECT / "build", patterns: Foreign = None) -> None:
     """Whether the line of each known defect is found in the version that has it, and gone after."""
     counts: Counter[tuple[str, str]] = Counter()
-    table = Table("package", "split", "class", "line", "audit", "grep", title="Known defects")
+    others = {"grep": None} | ({"other": patterns} if patterns else {})
+    table = Table("package", "split", "class", "line", "audit", *others, title="Known defects")
     for pair in corpus("pairs.toml")["pair"]:
         before = archive(build_folder, pair["package"], **pair["before"])
         after = archive(build_folder, pair["package"], **pair["after"])
         moved = pair.get("moved_to", pair["file"])
         ours, gone = found_and_gone(pair, before, after, moved)
-        lines = grepped(before).get(pair["file"], {})
-        later = set(grepped(after).get(moved, {}).values())
-        theirs = pair["line"] in lines
         counts[pair["split"], "all"] += 1
+        counts[pair["split"], "first sight"] += pair.get("first", False)
         counts[pair["split"], "audit"] += ours and gone
-        counts[pair["split"], "grep"] += theirs and pair["code"] not in later
-        word = "found, gone" if ours and gone else "found, still there" if ours else "not found"
-        table.add_row(
-            f"{pair['package']} {pair['before']['version']}", pair["split"], pair["class"],
-            f"{pair['file']}:{pair['line']}", word, "found" if theirs else "not found",
-        )  # fmt: skip
+        words = ["found, gone" if ours and gone else "found, still there" if ours else "not found"]
+        for name, given in others.items():
+            theirs = pair["line"] in grepped(before, given).get(pair["file"], {})
+            later = set(grepped(after, given).get(moved, {}).values())
+            counts[pair["split"], name] += theirs and pair["code"] not in later
+            words.append("found" if theirs else "not found")
+        place = f"{pair['file']}:{pair['line']}"
+        title = f"{pair['package']} {pair['before']['version']}"
+        table.add_row(title, pair["split"], pair["class"], place, *words)
     Console(width=150).print(table)
-    for who in ("audit", "grep"):
+    for who in ("audit", *others):
         hits = {split: counts[split, who] for split in SPLITS}
         total = sum(hits.values()) / sum(counts[split, "all"] for split in SPLITS)
         parts = [f"{split} {hits[split]} of {counts[split, 'all']}" for split in SPLITS]
         typer.echo(f"recall of {who}: {total:.2f} ({', '.join(parts)})")
+    fresh = counts["fresh", "first sight"]
+    typer.echo(f"fresh at first sight: {fresh} of {counts['fresh', 'all']}")
 
 
 def found_and_gone(
@@ -152,6 +205,90 @@ def precision() -> None:
             rules.setdefault(one["rule"], []).append(one["right"])
     for name, answers in sorted(rules.items()):
         typer.echo(f"{name}: {sum(answers)} of {len(answers)}")
+
+
+A_RULE_IN_A_FILE, A_PACKAGE = 2, 8
+"""Findings that are drawn of a rule in a file, and of a package."""
+
+
+@app.command()
+def draw(build_folder: Folder = PROJECT / "build") -> None:
+    """Draw findings of the packages in ``fresh.toml`` to be judged, and print them as entries.
+
+    The order is that of the fingerprints, which are hashes: nobody chooses.
+    """
+    for package in corpus("fresh.toml")["packages"]:
+        source = package_source(build_folder, package, None)
+        found = audit(source, processes=1).findings
+        taken: Counter[tuple[str, str]] = Counter()
+        drawn: list[Finding] = []
+        for one in sorted(found, key=lambda finding: finding.fingerprint):
+            if len(drawn) < A_PACKAGE and taken[one.rule, one.path] < A_RULE_IN_A_FILE:
+                taken[one.rule, one.path] += 1
+                drawn.append(one)
+        typer.echo(f"# {source.title}: {len(drawn)} of {len(found)} findings")
+        for one in sorted(drawn, key=lambda finding: (finding.path, finding.line)):
+            typer.echo(entry(source.title, one))
+
+
+def entry(title: str, finding: Finding) -> str:
+    """A finding as an entry of ``judged.toml``, without the judgement."""
+    package, _, version = title.partition("==")
+    return "\n".join((
+        "", "[[finding]]", f'package = "{package}"', f'version = "{version}"', 'split = "fresh"',
+        f'rule = "{finding.rule}"', f'file = "{finding.path}"', f"line = {finding.line}",
+        f"code = {json.dumps(finding.snippet, ensure_ascii=False)}", "right = ", 'reason = ""',
+        "reported = true",
+    ))  # fmt: skip
+
+
+def package_source(folder: Path, package: str, version: str | None) -> Input:
+    """The source distribution of a package, the newest where no version is given."""
+    text = f"{package}=={version}" if version else package
+    return find_input(text, Workspace(folder.absolute()))
+
+
+@app.command()
+def again(build_folder: Folder = PROJECT / "build") -> None:
+    """Ask which judged findings the rules of now still report, and say which entries to change."""
+    judged = corpus("judged.toml")["finding"]
+    kept: Counter[str] = Counter()
+    for package, version in sorted({(one["package"], one["version"]) for one in judged}):
+        mine = [one for one in judged if (one["package"], one["version"]) == (package, version)]
+        try:
+            source = package_source(build_folder, package, version)
+        except ZportError as error:
+            typer.echo(f"{package} {version}: not asked: {error}")
+            continue
+        wanted = {one["file"] for one in mine}
+        reported = {
+            (found.rule, file.path, found.line)
+            for file in source.files()
+            if file.path in wanted and file.data is not None
+            for found in examine(file.path, file.data).findings
+            if at_least(found.severity, DEFAULT_SEVERITY)
+        }
+        for one in mine:
+            now = (one["rule"], one["file"], one["line"]) in reported
+            kept["same" if now == one["reported"] else "changed"] += 1
+            if now != one["reported"]:
+                typer.echo(f"{package} {one['file']}:{one['line']} [{one['rule']}]: {now}")
+    typer.echo(f"{kept['same']} as written, {kept['changed']} changed")
+
+
+@app.command()
+def compare(patterns: Foreign = None, build_folder: Folder = PROJECT / "build") -> None:
+    """How many lines each scanner reports in the packages of ``fresh.toml``."""
+    totals: Counter[str] = Counter()
+    for package in corpus("fresh.toml")["packages"]:
+        source = package_source(build_folder, package, None)
+        counts = {"audit": len(audit(source, processes=1).findings)}
+        for name, given in {"grep": None, **({"other": patterns} if patterns else {})}.items():
+            files = (one for one in source.files() if language_of(one.path))
+            counts[name] = sum(len(lines) for lines in found_lines(files, given).values())
+        totals.update(counts)
+        typer.echo(f"{source.title}: {counts}")
+    typer.echo(f"all: {dict(totals)}")
 
 
 @app.command()

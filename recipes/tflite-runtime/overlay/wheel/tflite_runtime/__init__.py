@@ -1,0 +1,3 @@
+"""TensorFlow Lite's runtime."""
+
+__version__ = "2.14.1"
