@@ -81,6 +81,7 @@ class Request:
     suites: Sequence[str] = ()
     runners: Sequence[str] = ()
     patience: float = 1
+    measured: bool = True
     distribution: Distribution = TRIXIE
 
 
@@ -242,6 +243,7 @@ class Job:
                 runner.name,
                 self.request.workspace.models / f"{model.name}-{files_key(model, step)}",
                 files_key(model, step),
+                measured=self.request.measured,
             )
             for model, step in self.models.values()
             for agent in self.agents

@@ -38,6 +38,9 @@ def matrix(
     patience: Annotated[
         float, typer.Option(min=0.01, metavar="FACTOR", help="Multiplies each cell's time limit.")
     ] = 1,
+    bench: Annotated[
+        bool, typer.Option("--bench/--no-bench", help="LoadGen too, or the answers only.")
+    ] = True,
     jobs: Jobs = None,
     build_folder: BuildFolder = PROJECT / "build",
 ) -> None:
@@ -48,6 +51,7 @@ def matrix(
     job = Job(make_request(
         arch, agent, engine, build_folder, models=model.split(",") if model else [],
         runners=runner or [], patience=patience, jobs=jobs or default_jobs(),
+        measured=bench,
     ))  # fmt: skip
     _ = job.runners  # A machine that does not answer is said before anything is planned or built.
     print_head(job)

@@ -26,7 +26,8 @@ AGENT_SAYS_NO = 1
 class Cell:
     """A run to make: its key covers the image, the model's files and inputs, and the runner.
 
-    ``runner`` is the runner's name (:mod:`zport.matrix.runners`).
+    ``runner`` is the runner's name (:mod:`zport.matrix.runners`), ``measured`` whether LoadGen
+    runs too where the answers are there.
     """
 
     model: Model
@@ -34,6 +35,7 @@ class Cell:
     runner: str
     files: Path
     files_key: str
+    measured: bool = field(default=True, kw_only=True)
 
     @property
     def target(self) -> Target:
@@ -61,7 +63,7 @@ class Cell:
     @property
     def verbs(self) -> tuple[str, ...]:
         """What the agent program is asked for, one after the other, until one fails."""
-        return ("predict",) if self.is_reference else ("predict", "bench")
+        return ("predict", "bench") if self.measured and not self.is_reference else ("predict",)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -75,12 +77,15 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        return digest({
+        parts = {
             "image": self.agent.step.key,
             "model": self.model.definition(),
             "files": self.files_key,
             "runner": self.runner,
-        })[:16]  # fmt: skip
+        }
+        if not (self.measured or self.is_reference):
+            parts["verbs"] = self.verbs
+        return digest(parts)[:16]
 
 
 @dataclass(frozen=True)

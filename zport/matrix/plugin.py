@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--zport-engine", metavar="NAME", default="auto", help="buildah or docker")
     group.addoption("--zport-runner", metavar="NAME", action="append", default=[],
                     help="native, qemu or ssh://[USER@]HOST[:PORT]; may be repeated")  # fmt: skip
+    group.addoption("--zport-no-bench", action="store_true", help="the answers only, no LoadGen")
     group.addoption("--zport-build-folder", metavar="DIR", type=Path, default=PROJECT / "build")
 
 
@@ -184,6 +185,7 @@ def _job(config: pytest.Config) -> Job:
     return Job(make_request(
         option.zport_arch, option.zport_agent, option.zport_engine, option.zport_build_folder,
         models=list(dict.fromkeys(models)), runners=option.zport_runner,
+        measured=not option.zport_no_bench,
     ))  # fmt: skip
 
 
