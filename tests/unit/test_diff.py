@@ -3,9 +3,6 @@
 import io
 import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +11,6 @@ from rich.console import Console
 from zport_agent.labels import count_right, is_right
 
 from zport.cli.diff import found
-from zport.diff.containers import MODULES
 from zport.diff.report import keep_record, kept_operators, print_record, wrong_phrase
 from zport.diff.run import _input_index
 from zport.diff.search import PROBES, Search, spread
@@ -23,7 +19,6 @@ from zport.diff.subject import find_subject, place_files
 from zport.errors import DefinitionError, UsageError
 from zport.matrix.accuracy import accuracy_record
 from zport.targets import REFERENCE
-from zport.workspace import PROJECT
 
 MANIFEST = """\
 name: small
@@ -273,19 +268,6 @@ def test_a_failure_without_optimizations_only() -> None:
     result = search(Made(321, ("all",), fails=("candidate",), failing_at="disabled"))
     assert result["levels"]["disabled"]["verdict"] == "fails"
     assert result["verdict"] == "differs"
-
-
-def test_the_image_that_looks_into_models_has_what_its_verbs_import(tmp_path: Path) -> None:
-    source, package = PROJECT / "agent" / "zport_agent", tmp_path / "zport_agent"
-    package.mkdir()
-    for module in MODULES:
-        shutil.copy(source / f"{module}.py", package)
-    names = ", ".join(f"zport_agent.{module}" for module in MODULES if module != "__main__")
-    done = subprocess.run(
-        [sys.executable, "-c", f"import {names}"], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 def record(**more: object) -> dict:

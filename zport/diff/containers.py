@@ -14,25 +14,16 @@ from zport.engines import TIMED_OUT, Engine, Mount
 from zport.errors import EngineError
 from zport.matrix.outcome import reason_in
 from zport.plan import AgentPlan, Planner
-from zport.step import ContextFile, Step
+from zport.step import Step, tree_files
 from zport.workspace import PROJECT, read_json, write_json
 
 SECONDS = {"native": 900, "emulated": 7200}
-MODULES = (
-    "__init__", "__main__", "arrays", "benchtools", "cli", "compare", "difftools", "errors",
-    "evaluate", "expose", "flags", "loadgen_conf", "locate", "metrics", "observations", "onnxgraph",
-    "output", "tolerance", "tracetools", "weights",
-)  # fmt: skip
-"""Of the agent program, what the image needs that looks into models."""
 Probes = list[dict[str, Any]]
 
 
 def plan_inspection(planner: Planner) -> Step:
     """The image that looks into models: the agent program with onnx, on the host's machine."""
-    folder = PROJECT / "agent" / "zport_agent"
-    code = [
-        ContextFile.local(f"agent/zport_agent/{name}.py", folder / f"{name}.py") for name in MODULES
-    ]
+    code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
     tools = planner.model_tools()
     return planner.step(
         "inspect",
