@@ -137,6 +137,15 @@ class Sums(unittest.TestCase):
             # Whole numbers up to 256 are exact in bfloat16 as well.
             assert exact.max() <= 256 and torch.equal(product, exact.to(dtype)), dtype
 
+    def test_products_of_vectors(self) -> None:
+        """Whole numbers; Fortran gives a float and a complex number back in a way of its own."""
+        for dtype in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+            x, y = torch.arange(1, 20).to(dtype), torch.arange(3, 22).to(dtype)
+            assert torch.dot(x, y) == 2850
+            if dtype.is_complex:
+                assert torch.dot(x * (1 + 2j), y) == 2850 * (1 + 2j)
+                assert torch.vdot(x * (1 + 2j), y) == 2850 * (1 - 2j)
+
     def test_functions(self) -> None:
         """More elements than a vector, and some left over; the standard library has the truth."""
         for dtype, error in ((torch.float32, 2e-6), (torch.float64, 1e-14)):

@@ -6,10 +6,8 @@ foreach(part CUDA DISTRIBUTED FBGEMM ITT KINETO MAGMA MKLDNN NNPACK NUMA PYTORCH
         XNNPACK XPU)
   set(USE_${part} OFF CACHE BOOL "")
 endforeach()
-# Code that only other compilers' runtimes and research projects call.
-foreach(part EXECUTORCH LAZY_TS_BACKEND)
-  set(BUILD_${part} OFF CACHE BOOL "")
-endforeach()
+# Code of another runtime's operators.
+set(BUILD_EXECUTORCH OFF CACHE BOOL "")
 
 foreach(library CPUINFO EIGEN_INSTALL FP16 PYBIND11 SLEEF)
   set(USE_SYSTEM_${library} ON CACHE BOOL "")
@@ -28,6 +26,15 @@ execute_process(
   COMMAND_ERROR_IS_FATAL ANY)
 
 set(third_party ${PROJECT_SOURCE_DIR}/third_party)
-file(COPY ${third_party}/debian/pocketfft/pocketfft_hdronly.h DESTINATION ${third_party}/pocketfft)
+# Debian keeps two libraries beside its patches. Of Kineto one header is always included; what is not
+# taken is not to be named in the wheel's licences.
+if(EXISTS ${third_party}/debian)
+  file(COPY ${third_party}/debian/pocketfft/pocketfft_hdronly.h DESTINATION ${third_party}/pocketfft)
+  file(COPY_FILE ${third_party}/debian/pocketfft/LICENSE.md ${third_party}/pocketfft/LICENSE.txt)
+  set(kineto ${third_party}/kineto/libkineto/include)
+  file(COPY ${third_party}/debian/kineto/libkineto/include/ActivityType.h DESTINATION ${kineto})
+  file(COPY ${third_party}/debian/kineto/LICENSE DESTINATION ${third_party}/kineto)
+  file(REMOVE_RECURSE ${third_party}/debian)
+endif()
 # Headers of distributed training; CMake wants the folders all the same.
 file(MAKE_DIRECTORY ${third_party}/cpp-httplib ${third_party}/opentelemetry-cpp/api/include)

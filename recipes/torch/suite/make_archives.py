@@ -2,7 +2,8 @@
 
     python3 make_archives.py
 
-Those in ``little`` were written on amd64 by PyTorch 2.6.0 of Debian.
+Those in ``little`` were written on amd64 by Debian's PyTorch 2.6.0, those in ``big`` on s390x by
+the same with the recipe's patches.
 """
 
 from __future__ import annotations
