@@ -310,6 +310,33 @@ def test_a_missing_function_of_a_big_endian_branch_is_found_across_files():
     assert audit(input_of(**{"use.cc": use, "common.h": inside})).findings == ()
 
 
+TABLE = """
+FIELDS = [
+    ("Magic", "S4"),
+    ("Size", "i4"),
+    ("Time", "f8"),
+]
+HEADER = np.dtype(FIELDS)
+"""
+
+
+def test_a_layout_is_found_where_another_file_reads_with_it():
+    reads = "def header(file):\n    return np.frombuffer(file.read(16), dtype=layout.HEADER)\n"
+    keeps = "def table(size):\n    return np.zeros(size, dtype=layout.HEADER)\n"
+    found = audit(input_of(**{"layout.py": TABLE, "reader.py": reads})).findings
+    assert ("native-record", "layout.py", 4) in [(one.rule, one.path, one.line) for one in found]
+    assert audit(input_of(**{"layout.py": TABLE, "reader.py": keeps})).findings == ()
+
+
+def test_a_format_is_found_where_another_file_unpacks_with_it():
+    formats = 'EXTRA_FORMAT = "QhH32s"\n'
+    direct = "def extra(file):\n    return unpack(layout.EXTRA_FORMAT, file.read(44))\n"
+    behind = 'def extra(file):\n    return _unpack("<" + layout.EXTRA_FORMAT, file.read(44))\n'
+    found = audit(input_of(**{"layout.py": formats, "reader.py": direct})).findings
+    assert [(one.rule, one.path) for one in found] == [("native-struct", "layout.py")]
+    assert audit(input_of(**{"layout.py": formats, "reader.py": behind})).findings == ()
+
+
 def test_sarif_fits_its_schema(source, fixtures, tmp_path):
     (source / "binary.c").write_bytes(b"\0\0")
     (source / "odd näme.py").write_text(BAD + "# zport: ignore[native-struct] kept here\n")

@@ -21,7 +21,7 @@ from zport.audit.model import (
     at_least,
     worst_first,
 )
-from zport.audit.project import undefined
+from zport.audit.project import decided
 from zport.errors import HostError
 
 BATCH = 1 << 20
@@ -58,7 +58,7 @@ def audit(
         gathered.examined.extend(examined)
     done = gathered.examined
     wanted = [one for each in done for one in each.wanted]
-    found = [one for each in done for one in each.findings] + undefined(wanted, source.files)
+    found = [one for each in done for one in each.findings] + decided(wanted, source.files)
     shown = [one for one in found if at_least(one.severity, severity)]
     return Report(
         source.title,

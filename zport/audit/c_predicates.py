@@ -19,6 +19,7 @@ from zport.audit.words import load_words
 SIZEOF = re.compile(
     rb"sizeof\s*\(?\s*((?:struct\s+|unsigned\s+|signed\s+)?[\w:]+(?:\s*<[^<>]*>)?(?:\s*\*|\s+(?:long|int|short))*)"
 )
+MACHINE_WORDS = re.compile(rb"\bsize_t\s*(?:const\s*)?[*\[]")
 WRITTEN = ("assignment_expression", "update_expression", "assignment")
 
 
@@ -112,28 +113,27 @@ def converted_by_caller(source: Source, node: Node) -> bool:
 
 
 @predicate
-def wide_memory(source: Source, node: Node, size: Node | None) -> bool:
+def wide_memory(source: Source, node: Node, size: Node | None, count: Node | None = None) -> bool:
     """Whether memory that is read or written as bytes holds numbers of several bytes.
 
-    ``size`` tells it by ``sizeof``; else the variable's type does.
+    ``size`` or ``count`` tell it by ``sizeof``; else the variable's type does.
     """
     given = source.text(size) if size is not None else b""
     if given == b"1":
-        return False
+        whole = count is not None and source.text(node).startswith(b"&")
+        given = source.text(count) if whole and count is not None else b""
+        if not SIZEOF.match(given):
+            return False
     counted = SIZEOF.search(given)
-    kind = declared_type(source, node)
-    words = source.words
+    kind, words = declared_type(source, node), source.words
+    by_words = MACHINE_WORDS.search(kind) is not None  # Bytes that are gone through by words.
     if counted:
         name = counted[1].strip()
-        if words.match("byte-pointer", kind):
-            return False
         if words.match("wide-scalar", name) or words.match("layout-name", name):
-            return True
-        if words.match("byte-pointer", name + b" "):
+            return not words.match("byte-pointer", kind) and not by_words
+        if words.match("byte-pointer", kind) or words.match("byte-pointer", name + b" "):
             return False
-        if name == base_of(source, node) and kind:
-            return words.match("wide-scalar", re.sub(rb"\[[^\]]*\]|[*&]|const", b"", kind))
-    return words.match("wide-scalar", re.sub(rb"\[[^\]]*\]|[*&]|const", b"", kind))
+    return not by_words and words.match("wide-scalar", re.sub(rb"\[[^\]]*\]|[*&]|const", b"", kind))
 
 
 @predicate

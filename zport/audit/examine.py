@@ -8,11 +8,25 @@ from dataclasses import replace
 
 from tree_sitter import Node, QueryCursor
 
-from zport.audit import c_predicates, flow_predicates, python_predicates  # noqa: F401
+from zport.audit import (  # noqa: F401
+    c_predicates,
+    flow_predicates,
+    python_predicates,
+    record_predicates,
+)
 from zport.audit.accepted import split_suppressed
 from zport.audit.languages import language_of
-from zport.audit.model import SEVERITIES, Examined, Finding, Skipped, Wanted, fingerprinted
+from zport.audit.model import (
+    SEVERITIES,
+    Examined,
+    Finding,
+    Name,
+    Skipped,
+    Wanted,
+    fingerprinted,
+)
 from zport.audit.predicates import Asked
+from zport.audit.python_predicates import names_of_table
 from zport.audit.rules import Pattern, patterns
 from zport.audit.source import Source, View
 from zport.audit.words import load_words
@@ -49,13 +63,13 @@ def examine(path: str, data: bytes) -> Examined:
     except RecursionError:
         return Examined(path, lines, skipped=Skipped(path, BROKEN))
     marked = fingerprinted([finding for finding, _ in found])
-    absent = {id(one): name for one, (_, name) in zip(marked, found, strict=True) if name}
+    asked = {id(one): name for one, (_, name) in zip(marked, found, strict=True) if name.text}
     kept, suppressed, notes = split_suppressed(source, marked)
     return Examined(
         path, lines,
-        tuple(one for one in kept if id(one) not in absent),
+        tuple(one for one in kept if id(one) not in asked),
         tuple(suppressed),
-        tuple(Wanted(absent[id(one)], one) for one in kept if id(one) in absent),
+        tuple(Wanted(asked[id(one)], one) for one in kept if id(one) in asked),
         tuple(notes),
     )  # fmt: skip
 
@@ -87,8 +101,8 @@ def unfit(data: bytes) -> str:
     return ""
 
 
-def _matches(source: Source, wanted: list[Pattern]) -> Iterator[tuple[Finding, str]]:
-    """Findings, each with the name that must be nowhere else, where the rule asks for that."""
+def _matches(source: Source, wanted: list[Pattern]) -> Iterator[tuple[Finding, Name]]:
+    """Findings, each with the name that the whole source decides about, where the rule asks."""
     for pattern in wanted:
         views = [source.code]
         if pattern.match.macros and source.macros is not None:
@@ -97,12 +111,20 @@ def _matches(source: Source, wanted: list[Pattern]) -> Iterator[tuple[Finding, s
             for captures in _captures(source, pattern, view):
                 node = captures["finding"][0]
                 if not exempt(source, pattern, node):
-                    name = b"::".join(
-                        source.text(one)
-                        for key in ("scope", "absent") if pattern.match.absent
-                        for one in captures.get(key, [])
-                    )  # fmt: skip
-                    yield _finding(source, pattern, node), name.decode("utf-8", "replace")
+                    yield _finding(source, pattern, node), _name(source, pattern, captures)
+
+
+def _name(source: Source, pattern: Pattern, captures: dict[str, list[Node]]) -> Name:
+    """The name that the rest of the source decides about, and its use; both may be empty."""
+    if pattern.match.used:
+        names = names_of_table(source, captures["used"][0])
+        use = pattern.match.used.replace("NAME", f"(?:{'|'.join(names)})")
+        return Name(names[0], use)
+    if not pattern.match.absent:
+        return Name()
+    keys = ("scope", "absent")
+    name = b"::".join(source.text(one) for key in keys for one in captures.get(key, []))
+    return Name(name.decode("utf-8", "replace"))
 
 
 def _captures(source: Source, pattern: Pattern, view: View) -> Iterator[dict[str, list[Node]]]:
@@ -138,17 +160,20 @@ def _finding(source: Source, pattern: Pattern, node: Node) -> Finding:
                    source.column(node.start_byte), shown)  # fmt: skip
 
 
-def _unique(found: Iterator[tuple[Finding, str]]) -> Iterator[tuple[Finding, str]]:
-    """One finding of a rule a line, the worst; in the order of the lines."""
-    best: dict[tuple[str, int], tuple[Finding, str]] = {}
+def _unique(found: Iterator[tuple[Finding, Name]]) -> Iterator[tuple[Finding, Name]]:
+    """One finding of a rule a line, the worst; in the order of the lines.
+
+    One that stands by itself goes before one that the rest of the source decides about.
+    """
+    best: dict[tuple[str, int], tuple[Finding, Name]] = {}
     for one, name in found:
         key = (one.rule, one.line)
-        if key not in best or _rank(one) < _rank(best[key][0]):
+        if key not in best or _rank(one, name) < _rank(*best[key]):
             best[key] = (one, name)
     for key in sorted(best, key=lambda key: (key[1], key[0])):
         finding, name = best[key]
         yield replace(finding), name
 
 
-def _rank(finding: Finding) -> tuple[int, int]:
-    return SEVERITIES.index(finding.severity), finding.column
+def _rank(finding: Finding, name: Name) -> tuple[int, bool, int]:
+    return SEVERITIES.index(finding.severity), bool(name.text), finding.column

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -40,11 +40,22 @@ class Skipped:
     reason: str
 
 
+class Name(NamedTuple):
+    """A name, and how another file would have to use it; either may be empty."""
+
+    text: str = ""
+    use: str = ""
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """A name that a rule could not find in its own file: the rest of the source decides."""
+    """A name that the rest of the source decides about.
 
-    name: str
+    Without a use the finding stands if nothing else has the name; with one, if some file has a
+    match of that regular expression.
+    """
+
+    name: Name
     finding: Finding
 
 

@@ -1,4 +1,4 @@
-"""What only the whole source can tell: names that are used and defined nowhere."""
+"""What only the whole source can tell: names that are used and defined nowhere, or read with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,28 @@ import re
 from collections.abc import Iterable, Sequence
 
 from zport.audit.files import Files
+from zport.audit.languages import language_of
 from zport.audit.model import Finding, Wanted
+
+
+def decided(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
+    """The findings that stand when all files have been asked."""
+    absent = [one for one in wanted if not one.name.use]
+    return undefined(absent, files) + used([one for one in wanted if one.name.use], files)
+
+
+def used(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
+    """The findings whose name some file uses as the rule says: a layout that data are read with."""
+    open_ones = {one.name.use: re.compile(one.name.use.encode()) for one in wanted}
+    seen: set[str] = set()
+    for file in files() if wanted else ():
+        if file.data is None or language_of(file.path) is None:
+            continue
+        for use, pattern in list(open_ones.items()):
+            if pattern.search(file.data):
+                seen.add(use)
+                del open_ones[use]
+    return [one.finding for one in wanted if one.name.use in seen]
 
 
 def undefined(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
@@ -19,7 +40,7 @@ def undefined(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
     if not wanted:
         return []
     own = {(one.finding.path, one.finding.line) for one in wanted}
-    missing = {one.name for one in wanted}
+    missing = {one.name.text for one in wanted}
     foreign = {name.rpartition("::")[0] for name in missing} - {""}
     for file in files():
         if file.data is None or not missing:
@@ -29,7 +50,7 @@ def undefined(wanted: Sequence[Wanted], files: Files) -> list[Finding]:
     return [
         one.finding
         for one in wanted
-        if one.name in missing and one.name.rpartition("::")[0] not in foreign
+        if one.name.text in missing and one.name.text.rpartition("::")[0] not in foreign
     ]
 
 

@@ -14,11 +14,16 @@ KEYWORD = re.compile(rb"\bdtype\s*=\s*([A-Za-z_]\w*)|,\s*([A-Za-z_]\w*)\s*[,)]")
 
 @predicate
 def assigned_dtype(source: Source, node: Node) -> bool:
-    """Whether what a call takes as its dtype is made with an explicit order, or of single bytes."""
+    """Whether what a call takes as its dtype is made with an explicit order, or of single bytes.
+
+    A parameter is taken for one in a file that names an order anywhere.
+    """
     found = KEYWORD.search(source.text(node))
     name = (found[1] or found[2]) if found else b""
     if not name:
         return False
+    if _parameter(source, node, name) and source.words.match("names-order", source.whole_code):
+        return True
     made = re.compile(
         rb"(?m)^[ \t]*"
         + name
@@ -157,15 +162,17 @@ def native_parameter(source: Source, node: Node) -> bool:
 def names_format(source: Source, node: Node) -> bool:
     """Whether a name is that of a format that ``struct`` is called with in the file."""
     name = source.text(node).rpartition(b".")[2]
-    used = rb"(?:pack(?:_from|_into)?|Struct)\(\s*(?:\w+\.)*" + re.escape(name) + rb"\s*[,)]"
+    used = (
+        rb"\b(?:(?:un)?pack(?:_from|_into)?|Struct)\(\s*(?:\w+\.)*" + re.escape(name) + rb"\s*[,)]"
+    )
     return re.search(used, source.whole_code) is not None
 
 
 @predicate
 def both_orders(source: Source, _: Node) -> bool:
-    """Whether a file has formats of either order: it knows which one its data has."""
+    """Whether a file has marks of either order that formats are put together with."""
     code = source.whole_code
-    return all(re.search(rb"[\"']" + order, code) for order in (rb"<[\w%{\"']", rb">[\w%{\"']"))
+    return all(re.search(rb"[\"']" + order, code) for order in (rb"<[%{\"']", rb">[%{\"']"))
 
 
 @predicate
@@ -175,3 +182,140 @@ def only_order(source: Source, node: Node) -> bool:
     rest = source.data[start : node.start_byte] + source.data[node.end_byte : end]
     rest = re.sub(rb"\.dtype\s*==[^\n]*", b"", rest)
     return not source.words.match("explicit-dtype", rest)
+
+
+def _parameter(source: Source, node: Node, name: bytes) -> bool:
+    function = source.function(node)
+    parameters = function.child_by_field_name("parameters") if function is not None else None
+    return parameters is not None and bool(
+        re.search(rb"\b" + name + rb"\b", source.text(parameters))
+    )
+
+
+@predicate
+def native_dtype(source: Source, node: Node) -> bool:
+    """Whether what a call takes as its dtype is made in the machine's order.
+
+    ``node`` are the call's arguments. The dtype is a variable, of the function or the module, or a
+    parameter that the file's callers give such dtypes for.
+    """
+    found = DTYPE.search(source.text(node))
+    name = (found[1] or found[2]) if found else b""
+    if not name or re.search(name + rb"[^\n]*\.newbyteorder\(", source.whole_code):
+        return False
+    made = _made(name, source.scope(node)) or _made(name, source.data)
+    if made:
+        return _native(source, b"\n".join(made))
+    title = source.function_name(node)
+    if not title or not _parameter(source, node, name):
+        return False
+    calls = re.findall(rb"\b" + title + rb"\([^\n]*", source.whole_code)
+    return _native(source, b"\n".join(calls)) and not source.words.match(
+        "byte-dtype", b"\n".join(calls)
+    )
+
+
+DTYPE = re.compile(
+    rb"\bdtype\s*=\s*(?:self\.|cls\.)?([A-Za-z_]\w*)\s*[,)]|"
+    rb"^\(\s*[^,()]+(?:\([^()]*\))?\s*,\s*(?:self\.|cls\.)?([A-Za-z_]\w*)\s*[,)]"
+)
+
+
+def _made(name: bytes, text: bytes) -> list[bytes]:
+    return re.findall(rb"(?m)^[ \t]*(?:self\.)?" + name + rb"[ \t]*(?::[^=\n]+)?=(?!=)\s*"
+                      rb"([^\n]*(?:\n[ \t]+[^\n]*){0,4})", text)  # fmt: skip
+
+
+def _native(source: Source, text: bytes) -> bool:
+    words = source.words
+    return words.match("native-dtype", text) and not words.match("explicit-dtype", text)
+
+
+ORDERED_FIELD = re.compile(rb"['\"]\(?[<>!]|newbyteorder|byteorder|endian")
+NATIVE_FIELD = re.compile(rb"['\"]\(?\d*\)?[iuf][248]['\"]")
+
+
+@predicate
+def native_table(source: Source, node: Node) -> bool:
+    """Whether a list of fields lays out a record of a file, all in the machine's order.
+
+    It is one of a module or class, has three fields or more, and texts, bytes or padding between
+    numbers whose width is written out, as a format's description has them.
+    """
+    if source.function(node) is not None:
+        return False
+    text = source.text(node)
+    fields = [one for one in node.named_children if one.type == "tuple"]
+    return (
+        len(fields) >= MANY
+        and len(NATIVE_FIELD.findall(text)) * 2 >= len(fields)
+        and not ORDERED_FIELD.search(text)
+        and source.words.match("record-field", text)
+    )
+
+
+MANY = 3
+
+
+@predicate
+def first_native_field(source: Source, node: Node) -> bool:
+    """Whether a field of a list is the first in the machine's order."""
+    before = node.parent.named_children if node.parent is not None else []
+    first = next((one for one in before if NATIVE_FIELD.search(source.text(one))), None)
+    return first == node
+
+
+def names_of_table(source: Source, node: Node) -> list[str]:
+    """A name, and those of the dtypes that its file makes of it."""
+    name = re.escape(source.text(node).rpartition(b".")[2])
+    made = re.findall(rb"(?m)^[ \t]*(\w+)\s*=\s*(?:\w+\.)?dtype\(\s*" + name + rb"\b", source.data)
+    return list(dict.fromkeys(one.decode("utf-8", "replace") for one in (name, *made)))
+
+
+OPPOSITE = re.compile(
+    rb"pack(?:_into)?\(\s*[\"']([<>!])([^\"']+)[\"'].*unpack(?:_from)?\(\s*[\"']([<>!])\2[\"']",
+    re.DOTALL,
+)
+
+
+@predicate
+def packed_turned(source: Source, node: Node) -> bool:
+    """Whether numbers are unpacked and packed again in the other order: swapped, that is."""
+    found = OPPOSITE.search(source.text(node))
+    return found is not None and (found[1] == b"<") != (found[3] == b"<")
+
+
+@predicate
+def ordered_formats(source: Source, _: Node) -> bool:
+    """Whether the file has formats of ``struct`` that say their order."""
+    return ORDERED_CALL.search(source.whole_code) is not None
+
+
+ORDERED_CALL = re.compile(rb"pack(?:_from|_into)?\(\s*[\"'][<>!]\d*[hHiIlLqQefd]")
+
+
+@predicate
+def ordered_little(source: Source, node: Node) -> bool:
+    """Whether a format of ``struct`` says little-endian for a number of several bytes."""
+    return re.match(rb"^[rbf]?[\"']<[^\"']*[hHiIlLqQefd]", source.text(node)) is not None
+
+
+@predicate
+def wire_number(source: Source, node: Node) -> bool:
+    """Whether a number may have the order of a wire still, as far as where it comes from tells."""
+    words, text = source.words, source.text(node)
+    if node.type != "attribute":
+        return words.match("wire-number", source.code_of_scope(node))
+    if words.match("wire-number", text) or words.match("wire-structure", source.whole_code):
+        return True
+    name = re.escape(text.rpartition(b".")[2])
+    taken = re.search(rb"\." + name + rb"\b[^=\n]*=(?!=)[^\n]*", source.whole_code)
+    return taken is not None and words.match("wire-number", taken[0])
+
+
+@predicate
+def filled_from_file(source: Source, node: Node) -> bool:
+    """Whether a buffer is filled by ``readinto`` or its like in the function around."""
+    name = re.escape(source.text(node))
+    return re.search(rb"\.(?:readinto1?|recv_into)\(\s*(?:memoryview\()?" + name + rb"\b",
+                     source.scope(node)) is not None  # fmt: skip

@@ -42,7 +42,8 @@ class Match(Definition):
     ``within`` is what a file's bytes must have, as a regular expression: files without it are not
     parsed. ``severity`` and ``languages`` are the rule's unless they are given. ``macros`` also
     looks into bodies of the preprocessor's macros. ``name`` marks a capture that the whole source
-    must not have: see ``zport.audit.project``.
+    must not have: see ``zport.audit.project``. ``used`` is a regular expression with ``NAME`` in
+    it, for the capture ``@used``: the finding stands if some file of the source has it.
     """
 
     query: Text
@@ -51,8 +52,9 @@ class Match(Definition):
     languages: tuple[Language, ...] = ()
     macros: bool = False
     absent: bool = False
+    used: str = ""
 
-    @field_validator("within")
+    @field_validator("within", "used")
     @classmethod
     def _is_pattern(cls, pattern: str) -> str:
         try:
