@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +32,8 @@ wheel's test the old wheel. Whether a whole step is built already, its key decid
 does it remove the containers of stages that are nothing but a FROM."""
 TIME_LIMIT = ("timeout", "--kill-after=10")
 BUILDING = Path("/run/zport-buildah.lock")
-"""Held shared by every running build of this machine."""
+"""Held shared by every running build of this machine; in it stand the images that builds committed
+on the way and nobody has removed yet."""
 COMMITTED = re.compile(r"^--> ([0-9a-f]{10,})$", re.MULTILINE)
 """How Buildah tells of an image that it committed on the way."""
 LISTINGS = 5
@@ -44,10 +44,6 @@ class Buildah:
     """The Buildah engine."""
 
     name = "buildah"
-
-    def __init__(self) -> None:
-        self._stages: set[str] = set()
-        self._guard = threading.Lock()
 
     def check(self) -> None:
         if not shutil.which("buildah"):
@@ -71,29 +67,11 @@ class Buildah:
                  str(epoch), "--platform", target.oci, "--tag", image, str(context)],
                 log,
             )  # fmt: skip
-        with self._guard:
-            self._stages.update(COMMITTED.findall(log.read_text(errors="replace")))
-            self._remove_stages()
+            committed = COMMITTED.findall(log.read_text(errors="replace"))
+            lock.writelines(f"{one}\n" for one in committed)
+        _remove_stages()
         if status != 0:
             raise build_failure(log, context.name)
-
-    def _remove_stages(self) -> None:
-        """Remove what finished builds committed for their stages and layers, if none is running.
-
-        Two builds may have a stage in common, so while any zport builds nothing is removed.
-        """
-        with BUILDING.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            listed = json.loads(_list_images() or "[]") or []
-            unnamed = [image["id"] for image in listed if not image.get("names")]
-            stages = [one for one in unnamed if one.startswith(tuple(self._stages))]
-            if stages:
-                # What a container or a named image stands on is refused, and stays.
-                subprocess.run(["buildah", "rmi", *stages], capture_output=True, check=False)
-            self._stages.clear()
 
     def run(
         self,
@@ -191,6 +169,27 @@ class Buildah:
 def _inspect(image: str) -> dict[str, Any]:
     inspected: dict[str, Any] = json.loads(ask(["buildah", "inspect", "--type", "image", image]))
     return inspected
+
+
+def _remove_stages() -> None:
+    """Remove what finished builds committed for their stages and layers, if none is running.
+
+    Two builds may have a stage in common, so while any zport builds nothing is removed: the last
+    one does it for all.
+    """
+    with BUILDING.open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        committed = tuple(lock.read().split())
+        listed = json.loads(_list_images() or "[]") or []
+        unnamed = [image["id"] for image in listed if not image.get("names")]
+        stages = [one for one in unnamed if one.startswith(committed)]
+        if stages:
+            # What a container or a named image stands on is refused, and stays.
+            subprocess.run(["buildah", "rmi", *stages], capture_output=True, check=False)
+        lock.truncate(0)
 
 
 def _list_images() -> str:
