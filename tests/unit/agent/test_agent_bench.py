@@ -207,12 +207,16 @@ def test_an_answer_is_decoded_by_its_layout() -> None:
 
 
 def test_a_search_for_the_peak(flags: list[str], tmp_path: Path) -> None:
-    done = child([*flags, "--scenario", "Server", "--find-peak", "--settings", "emulation",
-                  "--target-qps", "250", "--target-latency-ns", "20000000"],
-                 SLOWER + "\n")  # fmt: skip
-    # Whether the run at the peak itself has queries enough to be VALID is another matter.
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    result = json.loads((tmp_path / "bench.json").read_text())
+    # Other work on the machine may hide the peak, which is then said to be none.
+    for _ in range(3):
+        done = child([*flags, "--scenario", "Server", "--find-peak", "--settings", "emulation",
+                      "--target-qps", "250", "--target-latency-ns", "20000000"],
+                     SLOWER + "\n")  # fmt: skip
+        # Whether the run at the peak itself has queries enough to be VALID is another matter.
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+        result = json.loads((tmp_path / "bench.json").read_text())
+        if result["metric"]["value"] is not None:
+            break
     assert result["mode"] == "find-peak"
     assert result["metric"]["name"] == "peak_target_qps"
     # 500 calls a second are what there is time for; so many queries may wait that more seem to be.
