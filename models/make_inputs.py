@@ -22,19 +22,23 @@ SENTENCE = "The numbers are right on every machine."
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 
 
-def speech(seconds: float) -> Array:
-    """The spoken sentence at 16 kHz: float64, shape (samples,), in [-1, 1]."""
+def spoken(text: str, *options: str) -> tuple[int, Array]:
+    """What espeak-ng says: samples a second, and the sound without what 16 kHz cannot hold:
+    float64, shape (samples,), in [-1, 1]."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        subprocess.run(
-            ["espeak-ng", "-v", "en-gb", "-s", "150", "-w", file.name, SENTENCE], check=True
-        )
-        with wave.open(file.name) as spoken:
-            rate = spoken.getframerate()
-            sound = np.frombuffer(spoken.readframes(spoken.getnframes()), np.int16) / 32768
+        subprocess.run(["espeak-ng", *options, "-w", file.name, text], check=True)
+        with wave.open(file.name) as said:
+            rate = said.getframerate()
+            sound = np.frombuffer(said.readframes(said.getnframes()), np.int16) / 32768
     # A windowed sinc keeps what lies above the new Nyquist frequency from folding back.
     taps = np.arange(-64, 65)
     low_pass = np.sinc(2 * 7600 / rate * taps) * np.hanning(taps.size)
-    smooth = np.convolve(sound, low_pass / low_pass.sum(), "same")
+    return rate, np.convolve(sound, low_pass / low_pass.sum(), "same")
+
+
+def speech(seconds: float) -> Array:
+    """The spoken sentence at 16 kHz: float64, shape (samples,), in [-1, 1]."""
+    rate, smooth = spoken(SENTENCE, "-v", "en-gb", "-s", "150")
     times = np.arange(int(seconds * RATE)) / RATE
     return np.asarray(np.interp(times * rate, np.arange(smooth.size), smooth))
 

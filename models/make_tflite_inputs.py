@@ -5,15 +5,12 @@ the wheels pyopen-wakeword and pymicro-wakeword were unpacked, FOLDER where the 
 folder for each model. Needs espeak-ng, pillow, pymicro-features and tflite-runtime.
 """
 
-import subprocess
 import sys
-import tempfile
-import wave
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from make_inputs import RATE, fan, melody, write_wav
+from make_inputs import RATE, fan, melody, spoken, write_wav
 from PIL import Image, ImageDraw, ImageFilter
 from pymicro_features import MicroFrontend
 from tflite_runtime.interpreter import Interpreter
@@ -28,16 +25,7 @@ NABU = ("Okay Nabu", "en-gb", 130, 40)
 
 def say(text: str, voice: str, speed: int, pitch: int, seconds: float = 2.6) -> Array:
     """Words at 16 kHz after 0.9 s of silence: float64, shape (samples,), in [-1, 1]."""
-    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        options = ["-v", voice, "-s", str(speed), "-p", str(pitch), "-w", file.name]
-        subprocess.run(["espeak-ng", *options, text], check=True)
-        with wave.open(file.name) as spoken:
-            rate = spoken.getframerate()
-            sound = np.frombuffer(spoken.readframes(spoken.getnframes()), np.int16) / 32768
-    # A windowed sinc keeps what lies above the new Nyquist frequency from folding back.
-    taps = np.arange(-64, 65)
-    low_pass = np.sinc(2 * 7600 / rate * taps) * np.hanning(taps.size)
-    smooth = np.convolve(sound, low_pass / low_pass.sum(), "same")
+    rate, smooth = spoken(text, "-v", voice, "-s", str(speed), "-p", str(pitch))
     times = np.arange(int(seconds * RATE)) / RATE - 0.9
     spoken_part = np.interp(times * rate, np.arange(smooth.size), smooth, right=0)
     return np.where(times >= 0, spoken_part, 0)

@@ -16,7 +16,7 @@ from zport_agent.loadgen_log import METRICS, DetailLog, decode_answer, read_accu
 from zport_agent.output import output_folder, write_json
 from zport_agent.pipeline import Job, Pipeline, open_pipeline
 from zport_agent.predict import model_identity
-from zport_agent.settings import Settings, Wish, resolve
+from zport_agent.settings import Settings, Wish, departure_phrase, resolve
 
 RESULT = "bench.json"
 LOGS = "loadgen"
@@ -275,8 +275,5 @@ def render(result: dict[str, Any]) -> str:
         lines.append(f"  {task['right']} of {task['answers']} answers are right")
     if result["departures"]:
         lines.append("  not by MLPerf's rules:")
-    lines += [
-        f"    {one['setting']} is {one['value']} ({one['from']}), MLPerf's is {one['mlperf']}"
-        for one in result["departures"]
-    ]
+    lines += [f"    {departure_phrase(one)}" for one in result["departures"]]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Any
 
 from zport_agent.errors import UnsupportedError
 from zport_agent.flags import add_model_flags, count, job_of
-from zport_agent.loadgen_conf import SCENARIOS
+from zport_agent.loadgen_names import BASES, SCENARIOS
 
 # As in the command line's own module, what a verb imports it imports when called.
 
@@ -24,7 +24,6 @@ _SETTINGS: dict[str, tuple[type, str]] = {
     "target_latency_ns": (int, "Server's latency bound in ns"),
     "samples_per_query": (int, "samples of one MultiStream query"),
 }
-_BASES = ("manifest", "mlperf", "emulation")
 
 
 def add_verbs(verbs: Any) -> None:
@@ -53,7 +52,7 @@ def _bench_flags(parser: argparse.ArgumentParser) -> None:
         "--batch", type=count, default=1, metavar="N", help="samples of one call (default 1)"
     )
     parser.add_argument(
-        "--settings", choices=_BASES, dest="basis",
+        "--settings", choices=BASES, dest="basis",
         help="what they start from: the manifest's, MLPerf's rules, or the fewest queries that "
         "may be VALID (default: manifest; mlperf where a file is given)",
     )  # fmt: skip

@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
 from zport_agent.errors import UsageError
+from zport_agent.loadgen_names import SCENARIOS
 
-SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 Kind: TypeAlias = Literal["mlperf", "user"]
 _DATA = "data:,"
 _LARGEST = 2**64 - 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zport_agent import trace_levels
 from zport_agent.errors import UsageError
 from zport_agent.flags import count
-from zport_agent.loadgen_conf import SCENARIOS
+from zport_agent.loadgen_names import SCENARIOS
 
 if TYPE_CHECKING:
     from zport_agent.pipeline import Job

@@ -7,19 +7,15 @@ departs from those rules is listed, so that a shortened run is never taken for o
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from zport_agent.errors import BenchError, UsageError
-from zport_agent.loadgen_conf import SCENARIOS, read_conf, settings_of, unheeded
+from zport_agent.loadgen_conf import read_conf, settings_of, unheeded
+from zport_agent.loadgen_names import SCENARIOS, Basis, Mode
 from zport_agent.manifest import Bench, explain
 
-Basis: TypeAlias = Literal["mlperf", "manifest", "emulation"]
-"""What the settings start from: MLPerf's rules, the manifest's own block, or the fewest queries
-that LoadGen may call VALID, for machines on which anything else takes hours."""
-BASES: tuple[Basis, ...] = ("manifest", "mlperf", "emulation")
-Mode: TypeAlias = Literal["performance", "accuracy", "find-peak"]
 MODES: dict[Mode, str] = {
     "performance": "PerformanceOnly",
     "accuracy": "AccuracyOnly",
@@ -280,6 +276,11 @@ def _fit_library(values: dict[str, Any], samples: int) -> None:
     for name in ("performance_sample_count_override", "accuracy_sample_count_override"):
         if values[name] > samples:
             values[name] = 0
+
+
+def departure_phrase(one: Mapping[str, Any]) -> str:
+    """A departure in words."""
+    return f"{one['setting']} is {one['value']} ({one['from']}), MLPerf's is {one['mlperf']}"
 
 
 Check: TypeAlias = Callable[[Any, Any], bool]

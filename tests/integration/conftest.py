@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from zport.engines import Engine, select_engine
 from zport.errors import EngineError
@@ -24,6 +25,7 @@ AGENT = "onnxruntime-debian"
 """The agent of the real runs: the same program and models, and nothing that compiles for long."""
 IMAGE = f"localhost/zport/{AGENT}:1.21.0-{IBM_Z.name}"
 PATIENCE = 2400
+BROWSERS = ("chromium", "google-chrome")
 SEEDED_FOLDERS = ("cache", "locks", "apt", "builds", "models")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,3 +98,17 @@ def copy_checkout(folder: Path, main_job: MainJob, *built: str) -> Path:
             target = copy / "build" / name
             shutil.copytree(source, target, copy_function=os.link, symlinks=True)
     return copy
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium as the system has it."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        absent = f"none of {', '.join(BROWSERS)} is installed: run ci/setup-test-host"
+        pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
+    with sync_playwright() as playwright:
+        # Root's Chromium has no sandbox; the page is a file of ours.
+        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import ROOT
+from tests.integration.conftest import AGENT, ROOT
 
-AGENT = "onnxruntime-debian"
 PATIENCE = 1800
 DIFFERS = 11
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from made_up_results import HOSTILE, write_run
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from zport.report.page import write_page
 from zport.results import open_results
 from zport.workspace import Workspace, write_json
 
-BROWSERS = ("chromium", "google-chrome")
 FRAGMENTS = ("#verdict=differs", "#view=changes", "#view=packages", "#view=images",
              "#view=benchmarks&kind=emulated")  # fmt: skip
 DESKTOP, PHONE = (1280, 860), (390, 844)
@@ -26,20 +23,6 @@ LOOKS = [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light")]
 MANY = 10_000
 PATIENCE = 120_000
 """Milliseconds: a machine that compiles beside the test is slow."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium as the system has it."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        absent = f"none of {', '.join(BROWSERS)} is installed: run ci/setup-test-host"
-        pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
-    with sync_playwright() as playwright:
-        # Root's Chromium has no sandbox; the page is a file of ours.
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

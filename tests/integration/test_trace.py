@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.integration.conftest import AGENT, ROOT
 from tests.unit.otlp import parse_otlp
@@ -21,7 +19,6 @@ from zport.trace.spans import Trace, read_trace
 from zport.trace.table import EMULATED
 
 MODEL = "ppocr-direction"
-BROWSERS = ("chromium", "google-chrome")
 PATIENCE = 1800
 DESKTOP, PHONE = (1280, 860), (390, 844)
 SIDES = {"s390x": "big", "amd64": "little"}
@@ -111,20 +108,6 @@ def test_a_level_that_is_none() -> None:
     done = zport_trace(MODEL, "--level", "kernel")
     assert done.returncode == 2
     assert "expected full or one of application" in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium as the system has it."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        absent = f"none of {', '.join(BROWSERS)} is installed: run ci/setup-test-host"
-        pytest.fail(absent) if os.environ.get("CI") else pytest.skip(absent)
-    with sync_playwright() as playwright:
-        # Root's Chromium has no sandbox; the page is a file of ours.
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def opened(browser: Browser, size: tuple[int, int], look: str, complaints: list[str]) -> Page:

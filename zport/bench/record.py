@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from zport_agent.settings import departure_phrase
+
 from zport import __version__
 from zport.bench.sweep import Point
 from zport.binfmt import emulator_version
 from zport.job import Job
-from zport.matrix.cells import AGENT_SAYS_NO, EMULATOR, CellRun
+from zport.matrix.cells import AGENT_SAYS_NO, CellRun, is_emulated
 from zport.matrix.outcome import LOG, reason_in
 from zport.progress import last_line
 from zport.results import Store
@@ -67,10 +69,9 @@ def read_result(point: Point, run: CellRun) -> PointResult:
         # An emulator that does not know a processor ends with the status of an honest "no".
         said = reason_in(log) or (last_line(log) if left["bench"] == AGENT_SAYS_NO else None)
         failure, bench = (said or run.reason or "it left no result")[:COMPLAINT], None
-    machine = (bench or {}).get("info", {}).get("machine")
     return PointResult(
         point, run.folder, bench, failure, run.failure == "unsupported",
-        point.runner == "qemu" or machine == EMULATOR, sum(run.seconds.values()),
+        is_emulated(point.runner, bench), sum(run.seconds.values()),
     )  # fmt: skip
 
 
@@ -143,10 +144,7 @@ def _record(job: Job, folder: Path, main: PointResult, results: Sequence[PointRe
 def not_conforming(result: PointResult) -> list[str]:
     """Why a run is none by MLPerf's rules, in words."""
     bench, point = result.bench or {}, result.point
-    reasons = [
-        f"{one['setting']} is {one['value']} ({one['from']}), MLPerf's is {one['mlperf']}"
-        for one in bench["departures"]
-    ]
+    reasons = [departure_phrase(one) for one in bench["departures"]]
     if result.emulated:
         reasons.append("the processor is emulated")
     weights = point.model.manifest.extension().weights

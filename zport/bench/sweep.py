@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import ValidationError
 from zport_agent.errors import AgentError
-from zport_agent.loadgen_conf import SCENARIOS, as_data, parse_conf
+from zport_agent.loadgen_conf import as_data, parse_conf
+from zport_agent.loadgen_names import SCENARIOS, Basis, Mode
 from zport_agent.manifest import Bench, explain
 
 from zport.definitions import choose_by_name
@@ -19,9 +20,6 @@ from zport.errors import UsageError
 from zport.matrix.cells import Cell
 from zport.workspace import digest
 
-Basis = Literal["mlperf", "manifest", "emulation"]
-Mode = Literal["performance", "accuracy", "find-peak"]
-BASES: tuple[Basis, ...] = get_args(Basis)
 SINGLE, PEAK = "SingleStream", "Server"
 """The scenario whose queries are one sample, and the only one that LoadGen finds the peak of."""
 MLPERF_SECONDS = 600

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from zport_agent.loadgen_names import Basis
 
 from zport.bench.run import Bench, BenchJob, plan_points
 from zport.bench.sweep import (
-    Basis,
     Sweep,
     parse_counts,
     parse_scenarios,

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from zport.diff.subject import Subject
-from zport.engines import TIMED_OUT, Engine, Mount
+from zport.engines import Engine, Mount
 from zport.errors import EngineError
 from zport.matrix.outcome import reason_in
 from zport.plan import AgentPlan, Planner
 from zport.step import Step, tree_files
+from zport.verbs import SECONDS, run_verb
 from zport.workspace import PROJECT, read_json, write_json
 
-SECONDS = {"native": 900, "emulated": 7200}
 Probes = list[dict[str, Any]]
 
 
@@ -125,18 +125,8 @@ class Containers:
         out.chmod(0o777)  # the image's user is not the host's
         (out / "observed.json").unlink(missing_ok=True)
         log = self.log.with_name(f"{self.log.stem}-{side}.txt")
-        emulated = plan.target != self.inspection.target
-        status = self.engine.run(
-            plan.step.image,
-            plan.target,
-            command,
-            [*mounts, Mount(out, "/out", writable=True)],
-            log,
-            SECONDS["emulated" if emulated else "native"],
-        )
-        if status == TIMED_OUT:
-            return "no answer in time"
-        return None if status == 0 else reason_in(log) or f"it ended with status {status}"
+        mounts = [*mounts, Mount(out, "/out", writable=True)]
+        return run_verb(self.engine, plan, self.inspection.target, command, mounts, log)
 
     def _inspect(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +89,12 @@ class Cell:
         return digest(parts)[:16]
 
 
+def is_emulated(runner: str, result: Mapping[str, Any] | None) -> bool:
+    """Whether this machine emulated the processor, or the other one says, in the agent program's
+    result, that it is emulated."""
+    return runner == "qemu" or (result or {}).get("info", {}).get("machine") == EMULATOR
+
+
 @dataclass(frozen=True)
 class CellRun:
     """What a cell's container left: its folder, and why there are no outputs if there are none.
@@ -108,12 +115,8 @@ class CellRun:
 
     @cached_property
     def emulated(self) -> bool:
-        """Whether this machine emulated the processor, or the other one says that it is emulated.
-
-        No time of such a run says anything about a real machine.
-        """
-        result = read_json(self.folder / "result.json") or {}
-        return self.cell.runner == "qemu" or result.get("info", {}).get("machine") == EMULATOR
+        """Whether no time of the run says anything about a real machine."""
+        return is_emulated(self.cell.runner, read_json(self.folder / "result.json"))
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,19 @@ from tempfile import TemporaryDirectory
 from zport_agent.trace_levels import parse_levels
 
 from zport.agents import Agent
-from zport.engines import TIMED_OUT, Mount
+from zport.engines import Mount
 from zport.errors import EngineError, UsageError
 from zport.job import Job
-from zport.matrix.outcome import reason_in
 from zport.matrix.runners import runner_of
 from zport.models import Model, fetch_files, load_model, load_models, preparation
 from zport.plan import AgentPlan
 from zport.trace.chrome import chrome_trace
 from zport.trace.flame import flame_page
 from zport.trace.spans import Trace, read_trace
+from zport.verbs import run_verb
 from zport.workspace import make_folder, part_folder, write_json, write_whole
 
 TRACE, CHROME, FLAME = "trace.otlp.json", "trace.chrome.json", "flame.html"
-SECONDS = {"native": 900, "emulated": 7200}
 
 
 @dataclass(frozen=True)
@@ -119,20 +118,18 @@ def _trace_side(job: Job, plan: AgentPlan, model: Model, files: Path, settings: 
     with TemporaryDirectory(dir=traces, prefix=".work.") as name:
         work = Path(name)
         work.chmod(0o777)  # the image's user is not the host's
-        status = job.request.engine.run(
-            plan.step.image,
-            plan.target,
+        failure = run_verb(
+            job.request.engine,
+            plan,
+            job.host,
             ["trace", "--model", "/model", "--files", "/files", "--out", "/out", *settings.flags,
              *(["--emulated"] if emulated else [])],
             [Mount(model.folder, "/model"), Mount(files, "/files"),
              Mount(work, "/out", writable=True)],
             log,
-            SECONDS["emulated" if emulated else "native"],
         )  # fmt: skip
-        if status != 0:
-            said = "no answer in time" if status == TIMED_OUT else reason_in(log)
-            raise EngineError(said or f"it ended with status {status}",
-                              where=f"trace of {model.name} in {plan.step.image}",
+        if failure:
+            raise EngineError(failure, where=f"trace of {model.name} in {plan.step.image}",
                               next_step="read the log", log=log)  # fmt: skip
         read_trace(work / TRACE)
         with part_folder(folder) as part:
