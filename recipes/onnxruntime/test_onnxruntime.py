@@ -205,6 +205,18 @@ class Sums(unittest.TestCase):
             (found,) = session(content, level).run(None, {"x": x})
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-4)
 
+    def test_normalization(self) -> None:
+        """The mean and the variance of as many values as a volume of 32 by 32 by 32 has."""
+        x = (0.1 + np.sin(np.arange(32.0**3)) / 1000).reshape(1, 1, 32, 32, 32).astype("f4")
+        content = model([node("InstanceNormalization", ["x", "s", "b"], "y")],
+                        [value("x", FLOAT, 5)], value("y", FLOAT, 5),
+                        [raw("s", FLOAT, [1]), raw("b", FLOAT, [0])])  # fmt: skip
+        exact = x.astype("f8")
+        wanted = (exact - exact.mean()) / np.sqrt(exact.var() + 1e-5)
+        for level in LEVELS:
+            (found,) = session(content, level).run(None, {"x": x})
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
+
 
 class Wheel(unittest.TestCase):
     """It stands by itself, and says nothing."""
