@@ -39,8 +39,8 @@ from zport.pypi import Index, IndexFile
 from zport.workspace import PROJECT, Workspace
 
 CORPUS = PROJECT / "tests" / "corpus"
-SPLITS = ("dev", "held out", "fresh", "second")
-FIRST = ("fresh", "second")
+SPLITS = ("dev", "held out", "fresh", "second", "third")
+FIRST = ("fresh", "second", "third")
 """Splits that were written down before any rule was run on them."""
 RECALL_AIM, PRECISION_AIM, SPEED_AIM = 0.8, 0.6, 100_000
 PATTERNS = (
@@ -60,7 +60,7 @@ LANGUAGES = {".c": "C", ".h": "C", ".cpp": "C++", ".cxx": "C++", ".cc": "C++", "
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 Folder = Annotated[Path, typer.Option("--build-folder", help="Where fetched sources stay.")]
-Split = Annotated[str, typer.Option(help="Which packages of fresh.toml: fresh or second.")]
+Split = Annotated[str, typer.Option(help="Which packages of fresh.toml: fresh, second or third.")]
 Foreign = Annotated[Path | None, typer.Option("--patterns", help="Another scanner's patterns.")]
 
 

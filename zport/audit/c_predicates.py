@@ -42,9 +42,7 @@ def address(source: Source, node: Node) -> bool:
 
     So are arrays of numbers, whose elements have the machine's order.
     """
-    inner = node
-    while inner.type in ("parenthesized_expression", "cast_expression") and inner.named_children:
-        inner = inner.child_by_field_name("value") or inner.named_children[0]
+    inner = _uncast(node)
     if inner.type == "pointer_expression" and source.text(inner).startswith(b"&"):
         argument = inner.child_by_field_name("argument")
         return argument is not None and argument.type != "subscript_expression"
@@ -87,6 +85,31 @@ def surely_from_outside(source: Source, node: Node) -> bool:
 
 
 @predicate
+def likely_from_outside(source: Source, node: Node) -> bool:
+    """As ``surely-from-outside?``, or a pointer to bytes in a function that is named a reader."""
+    words = source.words
+    return surely_from_outside(source, node) or (
+        words.match("byte-pointer", declared_type(source, node))
+        and words.match("reader-function", source.function_name(node))
+    )
+
+
+@predicate
+def goes_through(source: Source, node: Node) -> bool:
+    """Whether a pointer is read through in the function around, behind where it is declared."""
+    name = re.escape(base_of(source, node))
+    rest = source.data[node.end_byte : source.extent(node)[1]]
+    reads = (
+        rb"(?<![\w.>])"
+        + name
+        + rb"\s*(?:\[[^\]]*\]|->\s*\w+)(?!\s*=[^=])|\*\s*"
+        + name
+        + rb"\b(?!\s*=[^=])"
+    )
+    return bool(name) and re.search(reads, rest) is not None
+
+
+@predicate
 def read(_: Source, node: Node) -> bool:
     """Whether an expression is read, not written to."""
     parent = node.parent
@@ -120,7 +143,7 @@ def wide_memory(source: Source, node: Node, size: Node | None, count: Node | Non
     """
     given = source.text(size) if size is not None else b""
     if given == b"1":
-        whole = count is not None and source.text(node).startswith(b"&")
+        whole = count is not None and source.text(_uncast(node)).startswith(b"&")
         given = source.text(count) if whole and count is not None else b""
         if not SIZEOF.match(given):
             return False
@@ -134,6 +157,12 @@ def wide_memory(source: Source, node: Node, size: Node | None, count: Node | Non
         if words.match("byte-pointer", kind) or words.match("byte-pointer", name + b" "):
             return False
     return not by_words and words.match("wide-scalar", re.sub(rb"\[[^\]]*\]|[*&]|const", b"", kind))
+
+
+def _uncast(node: Node) -> Node:
+    while node.type in ("cast_expression", "parenthesized_expression") and node.named_children:
+        node = node.child_by_field_name("value") or node.named_children[0]
+    return node
 
 
 @predicate
@@ -250,6 +279,15 @@ def swap_of_other_width(source: Source, node: Node, value: Node) -> bool:
         re.search(rb"\d", kind) and b"*" not in kind and b"[" not in kind and width(kind) > swapped
         for kind in kinds
     )
+
+
+@predicate
+def shifted_out(source: Source, node: Node) -> bool:
+    """Whether a function gives fewer bits than those that bytes are shifted by to make them."""
+    function = source.function(node)
+    kind = function.child_by_field_name("type") if function is not None else None
+    bits = width(source.text(kind)) if kind is not None else 0
+    return any(0 < bits <= int(one) for one in re.findall(rb"<<\s*(\d+)\b", source.text(node)))
 
 
 @predicate

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tree_sitter import Node, QueryCursor
 
 from zport.audit import (  # noqa: F401
+    argument_predicates,
     c_predicates,
     flow_predicates,
     python_predicates,
@@ -54,7 +55,7 @@ def examine(path: str, data: bytes) -> Examined:
     if reason:
         return Examined(path, skipped=Skipped(path, reason))
     lines = data.count(b"\n") + 1
-    wanted = list(_possible(patterns(language), data))
+    wanted = list(_possible(patterns(language), path, data))
     if not wanted:
         return Examined(path, lines)
     source = Source(path, language, data, load_words())
@@ -74,10 +75,17 @@ def examine(path: str, data: bytes) -> Examined:
     )  # fmt: skip
 
 
-def _possible(all_patterns: tuple[Pattern, ...], data: bytes) -> Iterator[Pattern]:
-    """The patterns that may show in a file: it has the bytes that they need."""
+def _possible(all_patterns: tuple[Pattern, ...], path: str, data: bytes) -> Iterator[Pattern]:
+    """The patterns that may show in a file: of its path, and of the bytes that they need."""
+    words, name = load_words(), b"/" + path.encode("utf-8", "surrogateescape")
+    fits: dict[tuple[str, bool], bool] = {}
     known: dict[str, bool] = {}
     for one in all_patterns:
+        for asked in one.paths:
+            if asked not in fits:
+                fits[asked] = words.match(asked[0], name) is asked[1]
+        if not all(fits[asked] for asked in one.paths):
+            continue
         text = one.match.within
         if text not in known:
             known[text] = one.within.search(data) is not None

@@ -65,3 +65,16 @@ def _stored_as_loaded(source: Source, node: Node) -> bool:
         return False
     changed = rb"\b" + found[1] + rb"\s*([-+*/|&^%]|<<|>>)?=[^=]"
     return re.search(changed, source.scope(node)) is None
+
+
+@predicate
+def part_of_number(source: Source, node: Node) -> bool:
+    """Whether a number is worked with as such, so that its bytes are not one of a kind.
+
+    What memcpy fills alone, and what is given on as it is, keeps its order.
+    """
+    name = re.escape(source.text(node))
+    made = rb"\b%b\s*(?:[-+*|&^]|<<|>>)?=[^=]*(?:<<|>>|[|^+*])" % name
+    used = rb"\b%b\s*(?:<<|>>|\^|\|)" % name
+    given = rb"[(,]\s*u?int(?:32|64)_t\s+%b\s*[,)]" % name
+    return re.search(b"|".join((made, used, given)), source.scope(node)) is not None

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tree_sitter import Node
 
+from zport.audit.languages import HAS_PREPROCESSOR
 from zport.audit.source import Source
 
 Predicate = Callable[..., bool]
@@ -25,6 +26,17 @@ ASSIGNMENTS = 4000
 """Bytes before a use in which its assignment is looked for."""
 NATIVE_CODES = re.compile(rb"[hHiIlLqQedf]")
 STRUCT = re.compile(rb"[<>!=@]?(?:\s*\d*[xcbB?hHiIlLqQnNefdspP])*\s*")
+ASSIGNED = 1000
+"""Bytes of an assigned expression that are looked at."""
+BRACKETS = re.compile(rb"[()\[\]{};\n]")
+END = rb"\s*[=,;){(:]"
+ENDS = {"cython": rb"(?:\s*[=,;){(:]|[ \t]*(?=\r?\n))"}
+"""What stands behind a variable's name where it is declared; in Cython the line may end there."""
+MEMORY_VIEW = re.compile(rb"\[\s*:[:,1\s]*\]")
+ORDER_NAME = re.compile(
+    rb"\{(?:\w+\.)*_?(?i:e|en|end|endian\w*|bo|(?:byte)?_?order|byteorder|prefix|mark)\}"
+)
+"""What a format begins with where its order is put in: ``f"{endian}I"``."""
 FORMAT = re.compile(rb"^[rRbBfFuU]*('''|\"\"\"|'|\")(.*?)\1", re.DOTALL)
 
 
@@ -125,7 +137,7 @@ def assigned(source: Source, node: Node, name: str) -> bool:
 def native_format(source: Source, node: Node) -> bool:
     """Whether a format of ``struct`` takes the machine's order for a number of several bytes."""
     found = FORMAT.match(source.text(node))
-    if not found:
+    if not found or ORDER_NAME.match(found[2]):
         return False
     text = re.sub(rb"%(?:\(\w+\))?[dsiu]|\{[^}]*\}", b"1", found[2].strip())
     if not STRUCT.fullmatch(text):
@@ -188,11 +200,14 @@ def declared_types(source: Source, node: Node) -> list[bytes]:
     if not re.fullmatch(rb"\w+", name):
         return []
     pattern = re.compile(
-        rb"((?:[\w:]+(?:<[^<>;()]*>)?\s+|[\w:]+(?:<[^<>;()]*>)?(?=\s*[*&]))(?:const\s+)?"
+        rb"((?:(?:unsigned|signed|long|short)\s+)*"
+        rb"(?:[\w:]+(?:<[^<>;()]*>)?\s+|[\w:]+(?:<[^<>;()]*>)?(?=\s*[*&]))(?:const\s+)?"
         rb"(?:[*&]\s*(?:const\s+|restrict\s+|__restrict\s+|__restrict__\s+)?)*)"
-        rb"\b" + name + rb"\s*((?:\[[^\]]*\])?)\s*[=,;){(:]"
+        rb"\b" + name + rb"\s*((?:\[[^\]]*\])?)" + ENDS.get(source.language, END)
     )  # fmt: skip
     scope = source.data[source.extent(node)[0] : node.end_byte]
+    if source.language == "cython":
+        scope = MEMORY_VIEW.sub(b"* ", scope)
     return [
         found[1].strip() + found[2]
         for found in pattern.finditer(scope)
@@ -215,8 +230,22 @@ def assigned_text(source: Source, node: Node) -> bytes:
         pass
     if found is None:
         return b""
-    rest = before[found.end() :]
-    return rest[: re.search(rb"\n\s*\n|;|\n(?=[^\n]*[^=!<>]=[^=])|$", rest).start()]  # type: ignore[union-attr]
+    rest = before[found.end() : found.end() + ASSIGNED]
+    return rest[: _expression_end(rest, source.language in HAS_PREPROCESSOR)]
+
+
+def _expression_end(text: bytes, goes_on: bool) -> int:
+    """Where an expression ends: with its line, unless a bracket is open or the language goes on."""
+    depth = 0
+    for found in BRACKETS.finditer(text):
+        mark = found[0]
+        if mark in b"([{":
+            depth += 1
+        elif depth and mark in b")]}":
+            depth -= 1
+        elif mark == b";" or not (depth or (goes_on and mark == b"\n")):
+            return found.start()
+    return len(text)
 
 
 def _statement_start(node: Node) -> int:

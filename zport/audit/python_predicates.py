@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from tree_sitter import Node
 
@@ -16,14 +17,20 @@ KEYWORD = re.compile(rb"\bdtype\s*=\s*([A-Za-z_]\w*)|,\s*([A-Za-z_]\w*)\s*[,)]")
 def assigned_dtype(source: Source, node: Node) -> bool:
     """Whether what a call takes as its dtype is made with an explicit order, or of single bytes.
 
-    A parameter is taken for one in a file that names an order anywhere.
+    A parameter of what reads a file is taken for one, or in a file that names an order anywhere; so
+    is what comes from another module.
     """
     found = KEYWORD.search(source.text(node))
     name = (found[1] or found[2]) if found else b""
     if not name:
         return False
-    if _parameter(source, node, name) and source.words.match("names-order", source.whole_code):
+    parameter = _parameter(source, node, name)
+    if parameter and (
+        b".read" in source.text(node) or source.words.match("names-order", source.whole_code)
+    ):
         return True
+    if re.search(rb"\bimport\b\s*(?:\([^)]*|[^\n]*)\b" + name + rb"\b", source.data):
+        return name != b"dtype"  # NumPy's own, over which a variable of that name is put.
     made = re.compile(
         rb"(?m)^[ \t]*"
         + name
@@ -62,6 +69,13 @@ def cython_cast(source: Source, node: Node) -> bool:
 
 
 @predicate
+def decided_by_content(source: Source, node: Node) -> bool:
+    """Whether a condition on an array's own numbers decides about what happens to it."""
+    name = re.escape(source.text(node))
+    return any(re.search(rb"(?<![\w.])" + name + rb"\s*\[", one) for one in source.conditions(node))
+
+
+@predicate
 def array_from_bytes(source: Source, node: Node) -> bool:
     """Whether an ``array.array`` takes bytes, or gives them, in its function."""
     scope = source.scope(node)
@@ -74,7 +88,8 @@ def array_from_bytes(source: Source, node: Node) -> bool:
     given = arguments.named_children[1:] if arguments is not None else []
     if given and source.words.match("surely-outside", source.text(given[0])):
         return True
-    pattern = rb"(?<![\w.])" + re.escape(name) + rb"\.(frombytes|fromstring|fromfile|tofile)\("
+    pattern = (rb"(?<![\w.])" + re.escape(name) + rb"\.(?:fromfile|tofile|(?:frombytes|fromstring)"
+               rb"\((?![^\n]*(?:astype|tobytes|\.data\b)))")  # fmt: skip
     return bool(name) and re.search(pattern, scope) is not None
 
 
@@ -319,3 +334,53 @@ def filled_from_file(source: Source, node: Node) -> bool:
     name = re.escape(source.text(node))
     return re.search(rb"\.(?:readinto1?|recv_into)\(\s*(?:memoryview\()?" + name + rb"\b",
                      source.scope(node)) is not None  # fmt: skip
+
+
+@predicate
+def viewed_as_number(source: Source, node: Node) -> bool:
+    """Whether an array of bytes is seen as wider numbers later in its function."""
+    name = re.escape(source.text(node))
+    rest = source.data[node.end_byte : source.extent(node)[1]]
+    found = re.search(rb"(?<![\w.])" + name + rb"\.view\(([^)\n]*)", rest)
+    return found is not None and not (
+        source.words.match("byte-view", found[1]) or source.words.match("explicit-dtype", found[1])
+    )
+
+
+@predicate
+def given_to_kernel(source: Source, node: Node) -> bool:
+    """Whether a buffer is what ``ioctl`` of the same function fills."""
+    name = re.escape(source.text(node))
+    return re.search(rb"\bioctl\([^\n]*\b" + name + rb"\b", source.scope(node)) is not None
+
+
+BIT_FIELD = rb"\(\s*[\"']\w+[\"']\s*,\s*[\w.]+\s*,\s*\d+\s*\)"
+
+
+@predicate
+def lays_over_bits(source: Source, node: Node) -> bool:
+    """Whether a member of a ctypes union is a structure of the file that has bit-fields."""
+    members = set(re.findall(rb",\s*(\w+)\s*[,)]", source.text(node)))
+    inside = rb"\s*\([^)]*Structure\)\s*:(?:(?!\nclass\s).)*?" + BIT_FIELD
+    return any(
+        re.search(rb"class\s+" + name + inside, source.whole_code, re.DOTALL) for name in members
+    )
+
+
+@predicate
+def only_temporary(source: Source, node: Node) -> bool:
+    """Whether what is written in a function goes to a temporary file that is not put anywhere."""
+    scope, words = source.code_of_scope(node), source.words
+    return words.match("temporary", scope) and not words.match("puts-in-place", scope)
+
+
+@predicate
+def reversed_bytes(source: Source, node: Node) -> bool:
+    """Whether the bytes of a number that is written out count upwards from its lowest."""
+    found = re.fullmatch(rb"0[xX]([0-9a-fA-F]{4}|[0-9a-fA-F]{8}|[0-9a-fA-F]{16})[uUlL]*",
+                         source.text(node))  # fmt: skip
+    if not found:
+        return False
+    numbers = list(bytes.fromhex(found[1].decode()))
+    steps = {before - after for before, after in pairwise(numbers)}
+    return len(steps) == 1 and steps <= {1, 0x11}

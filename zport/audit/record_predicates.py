@@ -7,7 +7,7 @@ import re
 from tree_sitter import Node
 
 from zport.audit.c_predicates import SIZEOF, width
-from zport.audit.predicates import base_of, declared_type, declared_types, predicate
+from zport.audit.predicates import base_of, declared_type, predicate
 from zport.audit.source import Source
 
 PREFIX = re.compile(rb"\b(?:struct|const|static|volatile)\b|[*&\[\]\d]")
@@ -40,17 +40,30 @@ def wide_record(source: Source, node: Node) -> bool:
 
 
 def _has_numbers(source: Source, kind: bytes) -> bool:
+    members = structure_body(source, kind).split(b";")
+    return any(width(found[1]) > 8 for one in members if (found := MEMBER.match(one)))
+
+
+def structure_body(source: Source, kind: bytes) -> bytes:
+    """What stands between the braces of a structure that the file defines, or nothing."""
     name = re.escape(PREFIX.sub(b" ", kind).strip().rpartition(b"::")[2])
     if not re.fullmatch(rb"[\w\\]+", name):
-        return False
+        return b""
     attribute = rb"(?:__attribute__\s*\(\(\w+\)\)\s*)?"
     body = re.search(
         rb"\b(?:struct|class)\s+" + attribute + name + rb"\s*(?::[^{;]*)?\{([^{}]*)\}"
         rb"|\bstruct\b[^{};()]*\{([^{}]*)\}[^;{}]*\b" + name + rb"\s*;",
         source.whole_code,
     )
-    members = ((body[1] or body[2]) if body else b"").split(b";")
-    return any(width(found[1]) > 8 for one in members if (found := MEMBER.match(one)))
+    return next((part for part in body.groups() if part), b"") if body else b""
+
+
+@predicate
+def named_bit_fields(source: Source, node: Node) -> bool:
+    """Whether a type is a structure of the file that has bit-fields alone."""
+    name = source.text(node).removeprefix(b"struct")
+    members = [one for one in structure_body(source, name).split(b";") if one.strip()]
+    return len(members) > 1 and all(re.search(rb":\s*\d+\s*$", one) for one in members)
 
 
 BYTES = re.compile(rb"^\w+\s*\[\s*(\d+)\s*\]$")
@@ -73,30 +86,3 @@ def bytes_short_of_number(source: Source, node: Node) -> bool:
         elif name.type == "field_identifier":
             wholes.append(bits)
     return bool(wholes and parts) and 8 < parts[0] < wholes[0]
-
-
-@predicate
-def short_size(source: Source, node: Node, codes: Node) -> bool:
-    """Whether a size that a format with # writes goes to an ``int``.
-
-    ``node`` are the call's arguments. The size is the address after that of the bytes; a format
-    whose other parts take more or fewer addresses than one is not looked into.
-    """
-    text = b"".join(re.findall(rb'"([^"]*)"', source.text(codes))).partition(b":")[0]
-    units = UNIT.findall(text.partition(b";")[0])
-    if b"".join(units) != re.sub(rb"[|$]", b"", text.partition(b";")[0]):
-        return False
-    after = [one for one in node.named_children if one.start_byte > codes.end_byte]
-    addresses = [one for one in after if source.text(one).startswith(b"&")]
-    place = 0
-    for unit in units:
-        place += 2 if unit.endswith(b"#") else 1
-        if unit.endswith(b"#") and place <= len(addresses):
-            declared = declared_types(source, addresses[place - 1])
-            names = {re.sub(rb"\b(unsigned|static|signed)\b", b"", one).strip() for one in declared}
-            if names == {b"int"}:
-                return True
-    return False
-
-
-UNIT = re.compile(rb"[sywz]#|[sywz]\*|[bBhHiIlLkKnfdDcCpOSUsyzu]")

@@ -29,6 +29,7 @@ CLASSES: dict[Class, str] = {
     "T": "a test that takes one byte order for granted",
     "X": "code for the other byte order that does not compile",
 }
+PATHS = re.compile(r'\(#(not-)?path\? @\w+ "([\w-]+)"\)')
 Exemption = Literal["guarded", "handled", "foreign", "kernel", "test"]
 """Why code is right all the same: ``guarded`` by a condition on the byte order, ``handled`` by its
 function, ``foreign`` and never compiled here, ``kernel`` structures that never leave the machine,
@@ -110,6 +111,13 @@ class Pattern:
             raise DefinitionError(f"a query for {self.language}: {error}",
                                   where=RULES / f"{self.rule.id}.toml",
                                   next_step="mend the query") from error  # fmt: skip
+
+    @cached_property
+    def paths(self) -> tuple[tuple[str, bool], ...]:
+        """Lists of words that a file's path has to match, or not: what the query asks of it."""
+        asked = {(name, not turned) for turned, name in PATHS.findall(self.match.query)}
+        foreign = {("foreign-path", False)} if "foreign" in self.rule.right else set()
+        return tuple(sorted(asked | foreign))
 
     @cached_property
     def within(self) -> re.Pattern[bytes]:
