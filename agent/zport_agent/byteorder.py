@@ -2,8 +2,9 @@
 
 What is known of the formats: ONNX's raw_data and safetensors are little-endian by definition,
 flatbuffers (TensorFlow Lite, ONNX Runtime's own) and protobuf's repeated numbers (Caffe) too;
-NumPy, HDF5 and PyTorch's archives say the order in the file; TensorFlow's tensor_content and
-MXNet's .params hold the writer's memory as it was, and nothing in them tells.
+NumPy, HDF5, PyTorch's archives and TensorFlow's variables (in their .index) say the order;
+TensorFlow's tensor_content and MXNet's .params hold the writer's memory as it was, and nothing in
+them tells.
 The toolkit on the host reads this module too, so it imports nothing but errors.
 """
 
@@ -32,6 +33,10 @@ FORMATS: Mapping[str, Format] = {
     ".npy": Format("NumPy", "in the file"),
     ".npz": Format("NumPy", "in the file"),
     ".h5": Format("HDF5", "in the file"),
+    ".hdf5": Format("HDF5", "in the file"),
+    ".keras": Format("Keras", "in the file"),
+    ".data-00000-of-00001": Format("TensorFlow's variables", "in the file"),
+    ".index": Format("TensorFlow's variables", "in the file"),
     ".pt": Format("PyTorch", "in the file"),
     ".pth": Format("PyTorch", "in the file"),
     ".pt2": Format("PyTorch", "in the file"),

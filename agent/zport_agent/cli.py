@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zport_agent import __version__, benchtools, difftools, tracetools
+from zport_agent import __version__, benchtools, difftools, httptools, tracetools
 from zport_agent.errors import AgentError, UsageError
 from zport_agent.flags import add_model_flags, job_of
 
 _EPILOG = """\
-exit codes: 0 success; 1 the arrays differ, or the benchmark is INVALID; 2 usage;
-3 bad manifest; 4 model file missing, changed or unreadable; 5 preprocess or postprocess
-failed; 6 not supported by the framework here; 7 LoadGen failed
+exit codes: 0 success; 1 the arrays differ, the benchmark is INVALID, or the server is not
+well; 2 usage; 3 bad manifest; 4 model file missing, changed or unreadable; 5 preprocess or
+postprocess failed; 6 not supported by the framework here; 7 LoadGen failed
 """
 
 # What each verb imports it imports when called: under emulation every import costs.
@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", help="run the commands of many cells, each in its own child")
     _serve_flags(serve)
     serve.set_defaults(run=_serve)
+    httptools.add_verbs(verbs)
     difftools.add_verbs(verbs)
     tracetools.add_verbs(verbs)
     return parser

@@ -45,3 +45,8 @@ class BenchError(AgentError):
     """LoadGen is absent, failed, or left a log that cannot be read."""
 
     exit_code = 7
+
+
+def one_line(error: Exception) -> str:
+    """What a framework says, on one line and not at length."""
+    return " ".join(str(error).split())[:400]

@@ -37,7 +37,9 @@ def check_files(manifest: Manifest, folder: Path) -> list[CheckedFile]:
     for index, (name, checksum) in enumerate(manifest.model.files()):
         is_graph = index == 0
         require_known(name, declared if is_graph else None)
-        prepared = manifest.preparation if is_graph else None
+        made = manifest.preparation if is_graph else None
+        # What a graph is converted to lies beside it.
+        prepared = None if made == "convert" else made
         found = _check(folder / name.rsplit("/", 1)[-1], None if prepared else checksum,
                        manifest.path)  # fmt: skip
         if prepared and found.sha256 == (checksum or "").removeprefix("sha256:"):

@@ -26,12 +26,13 @@ from pydantic import (
 
 from zport_agent.byteorder import ByteOrder, is_against_format
 from zport_agent.errors import ManifestError
+from zport_agent.loadgen_names import Scenario
 from zport_agent.source import ModelSource
 from zport_agent.tolerance import DEFAULTS, bounds_from, default_bounds
 from zport_agent.yamltext import read_yaml
 
-Preparation: TypeAlias = Literal["build", "seed", "swap"]
-Scenario: TypeAlias = Literal["SingleStream", "MultiStream", "Server", "Offline"]
+Preparation: TypeAlias = Literal["build", "seed", "swap", "convert"]
+Converted: TypeAlias = Literal["tflite", "onnx"]
 
 
 def _number(value: object) -> object:
@@ -199,11 +200,12 @@ class Zport(_Own):
     order of the numbers in the graph's file where its format leaves that open, or where it was
     written against its format. ``smoke`` puts the model into the set that runs unless others are
     named. ``network`` is a Python file beside the manifest, for frameworks whose files may hold
-    weights alone. ``megabytes`` is the size of the graph as it is run, ``gflop`` the cost of one
-    pass over all inputs (10^9 operations; a product and its sum are two). ``sample`` names outputs
-    of which so many elements are kept, for those too large to store. ``labels`` are the right
-    answers, one an input: what postprocess should say first, as its ``label``, or a mapping of
-    which every key must be equal.
+    weights alone. ``convert`` is the format that a model of TensorFlow's is converted to for where
+    TensorFlow does not run; the file lies beside the graph's then. ``megabytes`` is the size of the
+    graph as it is run, ``gflop`` the cost of one pass over all inputs (10^9 operations; a product
+    and its sum are two). ``sample`` names outputs of which so many elements are kept, for those too
+    large to store. ``labels`` are the right answers, one an input: what postprocess should say
+    first, as its ``label``, or a mapping of which every key must be equal.
     """
 
     weights: Literal["trained", "seeded", "constant"]
@@ -211,6 +213,7 @@ class Zport(_Own):
     build: Build | None = None
     byte_order: ByteOrder | None = None
     network: LocalName | None = None
+    convert: Converted | None = None
     smoke: bool = False
     megabytes: Annotated[Number, Field(gt=0)] | None = None
     gflop: Annotated[Number, Field(ge=0)] | None = None
@@ -265,18 +268,22 @@ class Manifest(_Wild):
             raise ValueError(
                 "'model' without base_url and graph_checksum, because 'zport.build' makes the graph"
             )
+        if own and own.convert and (own.seed is not None or own.byte_order == "big"):
+            raise ValueError("no 'zport.convert' with a 'seed' or 'zport.byte_order: big'")
         if own and own.seed is not None and own.byte_order == "big":
             raise ValueError("no 'zport.byte_order: big' with a 'seed': the seeded file is little")
         return self
 
     @property
     def preparation(self) -> Preparation | None:
-        """How the graph's file is made, where it is not used as fetched."""
+        """What is made of the graph's file: another in its place, or one beside it (convert)."""
         own = self.zport
         if own is None:
             return None
         if own.seed is not None:
             return "build" if own.build else "seed"
+        if own.convert:
+            return "convert"
         return "swap" if is_against_format(self.model.graph_path, own.byte_order) else None
 
     @property

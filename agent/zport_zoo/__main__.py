@@ -7,8 +7,10 @@ from pathlib import Path
 from zport_agent.errors import AgentError
 from zport_agent.output import write_bytes
 from zport_zoo.architectures import ARCHITECTURES, build
+from zport_zoo.converting import ENDINGS, converted
 from zport_zoo.seeding import seed_weights
 from zport_zoo.swapping import in_ours
+from zport_zoo.torchfiles import FORMATS
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,8 +19,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "build":
             data = build(options.architecture, options.seed, dict(options.option))
+            data = FORMATS.get(options.out.suffix, bytes)(data)
         elif options.command == "seed":
             data = seed_weights(options.source, options.seed)
+        elif options.command == "convert":
+            data = converted(options.source, options.out.suffix)
         else:
             data = in_ours(options.source)
         write_bytes(options.out, data)
@@ -41,8 +46,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("source", type=Path, metavar="IN", help="the ONNX file to change")
     for command in (one, two):
         command.add_argument("--seed", type=_seed, required=True, metavar="N", help="0 or more")
-    for command in (one, two, three):
-        command.add_argument("out", type=Path, metavar="OUT", help="the ONNX file to write")
+    four = commands.add_parser("convert", help="a file of TensorFlow's as another runtime reads it")
+    four.add_argument("source", type=Path, metavar="IN", help="saved_model.pb, .pb, .h5, .keras")
+    four.add_argument("out", type=_converted, metavar="OUT", help=" or ".join(ENDINGS))
+    written = "the ONNX file to write"
+    one.add_argument(
+        "out", type=Path, metavar="OUT", help=f"{written}; PyTorch's with {' or '.join(FORMATS)}"
+    )
+    for command in (two, three):
+        command.add_argument("out", type=Path, metavar="OUT", help=written)
     return parser
 
 
@@ -50,6 +62,12 @@ def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError("expected a whole number, 0 or more")
     return int(text)
+
+
+def _converted(text: str) -> Path:
+    if Path(text).suffix not in ENDINGS:
+        raise argparse.ArgumentTypeError(f"expected a name with {' or '.join(ENDINGS)}")
+    return Path(text)
 
 
 def _option(text: str) -> tuple[str, int]:

@@ -1,13 +1,16 @@
-"""Files that PyTorch writes on one machine and reads on the other, of the other byte order.
+"""PyTorch in its agent's image: files of the other byte order, its profiler, what is left out.
 
-PyTorch alone misreads some of them without an error; what the agent gives it to read must be right
-bit by bit, or be refused where the numbers are lost.
+Files are written on one machine and read on the other. PyTorch alone misreads some of them without
+an error; what the agent gives it to read must be right bit by bit, or be refused where the numbers
+are lost.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,17 +24,19 @@ from zport.engines import Mount
 from zport.engines.buildah import Buildah
 from zport.job import Job, Request
 from zport.targets import REFERENCE, TARGETS
+from zport.trace.spans import read_trace
 from zport.workspace import Workspace
 
 AGENT = "pytorch-debian"
 MACHINES = (IBM_Z.name, REFERENCE.name)
+TRACED = "keyword-spotting-torchscript"
 EXCHANGE = ROOT / "tests/fixtures/torch"
 PATIENCE = 1500
 LOST = "legacy-complex128.pt"
 """What a big-endian machine writes as zeros."""
 MISREAD = {
-    "script.pt", "zip-complex32.pt", "zip-uint16.pt", "zip-uint32.pt", "zip-uint64.pt",
-    "legacy-complex64.pt", LOST,
+    "script.pt", "program.pt2", "legacy-complex64.pt", LOST,
+    "zip-complex32.pt", "zip-uint16.pt", "zip-uint32.pt", "zip-uint64.pt",
 }  # fmt: skip
 """What PyTorch 2.6 alone reads without an error and wrong, where the writer is another machine."""
 
@@ -94,6 +99,33 @@ def test_files_of_one_machine_mean_the_same_on_the_other(
     assert all("numbers are lost" in one for one in not_right.values()), not_right
     silent = {name for name, one in alone.items() if one.startswith("wrong")}
     assert silent == (MISREAD if writer != reader else lost), alone
+
+
+@pytest.fixture(scope="module")
+def traced(images: dict[str, str]) -> str:
+    """What ``zport trace`` prints of a small model's operators on both machines."""
+    done = subprocess.run(
+        [sys.executable, "-m", "zport", "trace", TRACED, "--agent", AGENT, "--engine", "buildah",
+         "--arch", ",".join(MACHINES), "--level", "framework", "--iterations", "1",
+         "--warmup", "0"],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_operators_of_the_profiler_lie_in_their_predict_call(traced: str, machine: str) -> None:
+    name = f"{TRACED}-{AGENT}-{machine}-framework"
+    trace = read_trace(ROOT / "build" / "traces" / name / "trace.otlp.json")
+    assert trace.resource["zport.framework.name"] == "pytorch"
+    [call] = [span for span in trace.spans if span.level == "MODEL_TRACE"]
+    operators = [span for span in trace.spans if span.operator]
+    assert all(call.start <= one.start and one.end <= call.end for one in operators)
+    [convolution, *_] = [one for one in operators if one.operator == "aten::_convolution"]
+    assert convolution.attributes["zport.inputs"][:2] == ["float[1,1,58,12]", "float[64,1,10,4]"]
+    assert trace.children[convolution.identity], "what runs inside it is inside it"
+    assert "aten::_convolution" in traced
 
 
 @pytest.mark.parametrize("machine", MACHINES)

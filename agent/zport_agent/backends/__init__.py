@@ -88,6 +88,7 @@ class Defining(Protocol):
 BACKENDS = {
     "onnxruntime": "zport_agent.backends.onnxruntime:OnnxRuntime",
     "pytorch": "zport_agent.backends.pytorch:PyTorch",
+    "tensorflow": "zport_agent.backends.tensorflow:TensorFlow",
     "tflite": "zport_agent.backends.tflite:TfLite",
 }
 

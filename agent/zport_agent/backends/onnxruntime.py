@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from zport_agent.arrays import Array, to_native
 from zport_agent.backends import OperatorRun, TensorSpec
-from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError
+from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError, one_line
 
 # Element types whose ONNX Runtime name is not NumPy's.
 _DTYPES = {"float": "float32", "double": "float64"}
@@ -74,7 +74,7 @@ class OnnxRuntime:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            reason = _one_line(error)
+            reason = one_line(error)
             if isinstance(error, state.NotImplemented) or any(w in reason for w in _UNSUPPORTED):
                 raise UnsupportedError(
                     f"{path}: ONNX Runtime {self.version} cannot run this model: {reason}"
@@ -100,10 +100,10 @@ class OnnxRuntime:
         try:
             outputs = self._session.run(names, {k: to_native(v) for k, v in inputs.items()})
         except state.InvalidArgument as error:
-            raise ProcessingError(f"ONNX Runtime refused the inputs: {_one_line(error)}") from None
+            raise ProcessingError(f"ONNX Runtime refused the inputs: {one_line(error)}") from None
         except Exception as error:
             raise UnsupportedError(
-                f"ONNX Runtime cannot run the model: {_one_line(error)}"
+                f"ONNX Runtime cannot run the model: {one_line(error)}"
             ) from None
         for name, output in zip(names, outputs, strict=True):
             if not isinstance(output, np.ndarray):
@@ -125,7 +125,3 @@ def _options(threads: int, optimization: str = "all") -> Any:
 def _dtype(ort_type: str) -> str:
     element = ort_type.removeprefix("tensor(").removesuffix(")")
     return _DTYPES.get(element, element)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]

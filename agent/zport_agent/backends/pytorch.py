@@ -5,6 +5,7 @@ PyTorch reads them (:mod:`zport_agent.torch_archive`). Nothing that a file of we
 run: only tensors are loaded of it.
 """
 
+import contextlib
 import inspect
 import io
 import warnings
@@ -15,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from zport_agent.arrays import Array, to_native
-from zport_agent.backends import TensorSpec
-from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError
+from zport_agent.backends import OperatorRun, TensorSpec
+from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError, one_line
 from zport_agent.torch_archive import Kind, readable
 from zport_agent.torch_import import complete, import_torch
+from zport_agent.torch_operators import operators
 
 torch = import_torch()
 
@@ -62,6 +64,15 @@ class PyTorch:
         else:
             self._model, self._inputs = self._defined(path, kind, loaded)
 
+    @contextlib.contextmanager
+    def profile(self, path: Path, threads: int) -> Iterator[list[OperatorRun]]:
+        """See Profiling.profile."""
+        self.load(path, threads)
+        ran: list[OperatorRun] = []
+        with torch.autograd.profiler.profile(record_shapes=True) as profiler:
+            yield ran
+        ran += operators(profiler.kineto_results.events())
+
     def _defined(
         self, path: Path, kind: Kind, loaded: Any
     ) -> tuple[Callable[..., Any], list[TensorSpec]]:
@@ -102,7 +113,7 @@ def _network_of(code: Path) -> Callable[[Any], Any]:
         # As with a manifest's steps: whoever runs a model runs its author's code.
         exec(compile(code.read_text(encoding="utf-8"), str(code), "exec"), namespace)  # noqa: S102
     except Exception as error:
-        raise ProcessingError(f"{code}: {type(error).__name__}: {_one_line(error)}") from None
+        raise ProcessingError(f"{code}: {type(error).__name__}: {one_line(error)}") from None
     network = namespace.get(_STEP)
     if not callable(network):
         raise ProcessingError(f"{code}: it defines no {_STEP}(loaded)")
@@ -112,7 +123,7 @@ def _network_of(code: Path) -> Callable[[Any], Any]:
             return network(loaded)
         except Exception as error:
             raise ProcessingError(f"{code}: {_STEP} raised {type(error).__name__}: "
-                                  f"{_one_line(error)}") from None  # fmt: skip
+                                  f"{one_line(error)}") from None  # fmt: skip
 
     return build
 
@@ -200,10 +211,6 @@ def _array(tensor: Any) -> Array:
 
 
 def _failure(error: Exception, what: str, otherwise: type[Exception] = ModelFileError) -> Exception:
-    reason = _one_line(error)
+    reason = one_line(error)
     lacking = isinstance(error, NotImplementedError) or any(w in reason for w in _UNSUPPORTED)
     return (UnsupportedError if lacking else otherwise)(f"{what}: {reason}")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]

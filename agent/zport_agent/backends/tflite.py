@@ -10,7 +10,7 @@ from tflite_runtime.interpreter import Interpreter
 
 from zport_agent.arrays import Array, to_native
 from zport_agent.backends import TensorSpec
-from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError
+from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError, one_line
 
 # What the interpreter says when it lacks an operator, or a version of one.
 _UNSUPPORTED = ("unsupported", "unresolved", "Didn't find op", "not supported", "Flex")
@@ -50,7 +50,7 @@ class TfLite:
         try:
             self._interpreter = Interpreter(model_content=self._model, num_threads=self._threads)
         except (ValueError, RuntimeError) as error:
-            reason = _one_line(error)
+            reason = one_line(error)
             if any(word in reason for word in _UNSUPPORTED):
                 raise UnsupportedError(
                     f"{self._path}: TensorFlow Lite {self.version} cannot run this model: {reason}"
@@ -79,7 +79,7 @@ class TfLite:
             # Half a run may have been done.
             self._interpreter = None
             raise ProcessingError(
-                f"TensorFlow Lite refused the inputs: {_one_line(error)}"
+                f"TensorFlow Lite refused the inputs: {one_line(error)}"
             ) from None
         return {
             name: np.concatenate([one[name] for one in ran]) if len(ran) > 1 else ran[0][name]
@@ -129,7 +129,3 @@ def _slices(details: list[dict[str, Any]], arrays: list[Array]) -> list[list[Arr
 def _is_stream(detail: dict[str, Any], array: Array) -> bool:
     signature = list(detail["shape_signature"])
     return bool(signature) and signature[0] == 1 and len(array) > 1
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
