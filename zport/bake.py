@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,25 @@ from zport.fetch import Fetcher
 from zport.step import Step
 from zport.workspace import Workspace, write_json
 
+RUN = re.compile(r"^RUN (?!.*--network=)", re.MULTILINE)
+HCL = re.compile(r"[$%](?=\{)")
+"""What begins an expression in a bake file, also in one that is JSON; doubled it is none."""
+
 
 def write_bake(
-    steps: Mapping[str, Step], wanted: Sequence[str], workspace: Workspace, fetcher: Fetcher
+    steps: Mapping[str, Step],
+    wanted: Sequence[str],
+    workspace: Workspace,
+    fetcher: Fetcher,
+    name: str = "docker-bake",
 ) -> Path:
-    """Write ``plan/docker-bake.json`` and every context that it names."""
+    """Write the bake file of that name to ``plan/``, and every context that it names."""
     for step in steps.values():
         with workspace.exclusive(f"step-{step.name}"):
             written = workspace.plan / step.name / "Dockerfile"
             if not written.exists() or written.read_text() != step.dockerfile:
                 write_context(step, workspace, fetcher, workspace.logs / f"context-{step.name}.log")
-    return write_json(workspace.plan / "docker-bake.json", bake(steps, wanted))
+    return write_json(workspace.plan / f"{name}.json", bake(steps, wanted))
 
 
 def bake(steps: Mapping[str, Step], wanted: Sequence[str]) -> dict[str, Any]:
@@ -36,9 +45,18 @@ def _target(step: Step, steps: Mapping[str, Step]) -> dict[str, Any]:
     return {
         "context": step.name,
         "contexts": {steps[need].image: f"target:{need}" for need in step.needs},
+        "dockerfile-inline": HCL.sub(lambda found: found[0] * 2, closed(step.dockerfile)),
         "platforms": [step.target.oci],
         "tags": [step.image],
         "args": {"SOURCE_DATE_EPOCH": str(step.epoch)},
-        "network": "none",
         "attest": ["type=provenance,disabled=true"],
     }
+
+
+def closed(dockerfile: str) -> str:
+    """A Dockerfile whose commands have no network, whoever builds it.
+
+    Bake has a setting for it, which buildx ignores in files of this format up to 0.16 (buildx's
+    pull requests 880 and 2671).
+    """
+    return RUN.sub("RUN --network=none ", dockerfile)

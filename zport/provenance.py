@@ -1,6 +1,6 @@
-"""Where a wheel comes from: an in-toto statement with SLSA's provenance, beside the wheel.
+"""Where a wheel or an image comes from: an in-toto statement with SLSA's provenance.
 
-It says of a finished wheel what went into its build, each file by name, origin and SHA-256. It
+It says of a finished thing what went into its build, each file by name, origin and SHA-256. It
 carries no time of day and is not signed: whoever builds from the same inputs gets the same text,
 and may sign it.
 """
@@ -31,6 +31,8 @@ BUILD_TYPE = "urn:zport:build:wheel:v1"
 ``internalParameters`` the step's ``key``, its ``image``, its ``epoch`` (seconds) and the ``images``
 that it stands on, by step. Their names carry the keys that cover everything in them.
 """
+IMAGE_BUILD_TYPE = "urn:zport:build:image:v1"
+"""The same of an image: ``externalParameters`` are ``agent`` and ``target``."""
 BUILDER = "urn:zport:builder:v1"
 SUFFIX = ".provenance.json"
 
@@ -44,26 +46,56 @@ def wheel_provenance(
     """
     if not wheel.is_file():
         raise BuildError("no such wheel", where=wheel)
+    asked = {
+        "package": recipe.name,
+        "version": recipe.version,
+        "target": step.target.oci,
+        "mode": mode,
+    }
+    dependencies = _dependencies(step, [*recipe.vendored, recipe])
+    subject = {"name": wheel.name, "digest": {"sha256": sha256_file(wheel)}}
+    return _statement(subject, BUILD_TYPE, asked, step, needs, dependencies)
+
+
+def image_provenance(
+    step: Step, agent: str, digest: str, needs: Iterable[Step], revision: str | None = None
+) -> dict[str, Any]:
+    """The provenance of an agent's image, of which ``digest`` is the manifest's (``sha256:…``).
+
+    ``revision`` is the commit of the checkout, where it is known to hold nothing else.
+    """
+    dependencies = _dependencies(step, [])
+    if revision:
+        checkout = {"name": "zport", "uri": "git+zport", "digest": {"gitCommit": revision}}
+        dependencies.append(checkout)
+    asked = {"agent": agent, "target": step.target.oci}
+    subject = {"name": agent, "digest": {"sha256": digest.removeprefix("sha256:")}}
+    return _statement(subject, IMAGE_BUILD_TYPE, asked, step, needs, dependencies)
+
+
+def _statement(
+    subject: dict[str, Any],
+    build_type: str,
+    asked: dict[str, Any],
+    step: Step,
+    needs: Iterable[Step],
+    dependencies: list[dict[str, Any]],
+) -> dict[str, Any]:
     return {
         "_type": STATEMENT,
-        "subject": [{"name": wheel.name, "digest": {"sha256": sha256_file(wheel)}}],
+        "subject": [subject],
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {
-                "buildType": BUILD_TYPE,
-                "externalParameters": {
-                    "package": recipe.name,
-                    "version": recipe.version,
-                    "target": step.target.oci,
-                    "mode": mode,
-                },
+                "buildType": build_type,
+                "externalParameters": asked,
                 "internalParameters": {
                     "key": step.key,
                     "image": step.image,
                     "epoch": step.epoch,
                     "images": {need.name: need.image for need in needs},
                 },
-                "resolvedDependencies": _dependencies(step, recipe),
+                "resolvedDependencies": dependencies,
             },
             "runDetails": {"builder": {"id": BUILDER, "version": {"zport": __version__}}},
         },
@@ -82,14 +114,13 @@ def write_provenance(
     return write_json(provenance_path(wheel), wheel_provenance(step, recipe, wheel, mode, needs))
 
 
-def _dependencies(step: Step, recipe: Recipe) -> list[dict[str, Any]]:
+def _dependencies(step: Step, projects: Iterable[Recipe | Vendored]) -> list[dict[str, Any]]:
     """The step's inputs by their path in the context; those of the checkout have no URI.
 
-    What is derived from the others says nothing new.
+    ``projects`` are those whose source is among them. What is derived from others says nothing new.
     """
     dockerfile = hashlib.sha256(step.dockerfile.encode()).hexdigest()
     found = [{"name": "Dockerfile", "digest": {"sha256": dockerfile}}]
-    projects: list[Recipe | Vendored] = [*recipe.vendored, recipe]
     sources = {project.source.sha256: project for project in projects}
     for file in step.context:
         if isinstance(file.source, Derived):

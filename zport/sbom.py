@@ -89,7 +89,7 @@ def wheel_sbom(
     ``epoch`` is in seconds. Raises :class:`PatchError` for a patch that is no unified diff.
     """
     wheel = _wheel(recipe, patches, target, compiled_on)
-    tools = [_zport(), *map(_package, packages), *map(_requirement, requirements)]
+    tools = [zport_component(), *map(_package, packages), *map(_requirement, requirements)]
     vendored = [_vendored(project) for project in recipe.vendored]
     bom = Bom(
         components=vendored,
@@ -102,10 +102,20 @@ def wheel_sbom(
         ),
     )
     bom.register_dependency(wheel, vendored)
+    return numbered_text(bom_content(bom))
+
+
+def bom_content(bom: Bom) -> dict[str, Any]:
+    """A bill as CycloneDX 1.6 has it in JSON."""
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string()
     content: dict[str, Any] = json.loads(text)
-    content["serialNumber"] = uuid5(NAMESPACE_URL, f"urn:zport:sbom:{digest(content)}").urn
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+    return content
+
+
+def numbered_text(content: dict[str, Any]) -> str:
+    """A bill as text; its serial number is a hash of all that it says."""
+    number = uuid5(NAMESPACE_URL, f"urn:zport:sbom:{digest(content)}").urn
+    return json.dumps({**content, "serialNumber": number}, indent=2, sort_keys=True) + "\n"
 
 
 def sbom_file(
@@ -161,7 +171,7 @@ def _wheel(
         "zport:compiled-on": compiled_on.oci,
         "zport:recipe:sha256": recipe_digest(recipe),
     }
-    source = _component(ComponentType.LIBRARY, source_purl(recipe), recipe.source.sha256)
+    source = component(ComponentType.LIBRARY, source_purl(recipe), recipe.source.sha256)
     return Component(
         type=ComponentType.LIBRARY,
         bom_ref=recipe_purl(recipe),
@@ -185,9 +195,9 @@ def _wheel(
 
 
 def _vendored(project: Vendored) -> Component:
-    component = _component(ComponentType.LIBRARY, source_purl(project), project.source.sha256)
-    component.bom_ref.value = f"vendored:{project.folder}"
-    return component
+    vendored = component(ComponentType.LIBRARY, source_purl(project), project.source.sha256)
+    vendored.bom_ref.value = f"vendored:{project.folder}"
+    return vendored
 
 
 def _patch(patch: Patch) -> PatchEntry:
@@ -226,20 +236,21 @@ def _text(content: bytes) -> AttachedText:
         return AttachedText(content=packed, content_type="text/x-diff", encoding=Encoding.BASE_64)
 
 
-def _zport() -> Component:
+def zport_component() -> Component:
+    """The tool that writes the bill."""
     purl = PackageURL("generic", None, "zport", __version__).to_string()
-    return _component(ComponentType.APPLICATION, purl, "")
+    return component(ComponentType.APPLICATION, purl, "")
 
 
 def _package(package: DebianPackage) -> Component:
-    return _component(ComponentType.APPLICATION, package_purl(package), package.sha256)
+    return component(ComponentType.APPLICATION, package_purl(package), package.sha256)
 
 
 def _requirement(file: IndexFile) -> Component:
-    return _component(ComponentType.LIBRARY, file_purl(file), file.sha256)
+    return component(ComponentType.LIBRARY, file_purl(file), file.sha256)
 
 
-def _component(kind: ComponentType, purl: str, sha256: str) -> Component:
+def component(kind: ComponentType, purl: str, sha256: str) -> Component:
     """A component that its package URL names."""
     parsed = PackageURL.from_string(purl)
     return Component(

@@ -10,11 +10,15 @@ from rich.console import Console
 from zport import __version__
 from zport.cli import models, recipes, wheels
 from zport.cli.audit import audit
+from zport.cli.bake import bake
 from zport.cli.bench import bench
 from zport.cli.build import build
+from zport.cli.ci import ci, step
 from zport.cli.clean import clean
 from zport.cli.diff import diff
+from zport.cli.flavor import flavor
 from zport.cli.matrix import matrix
+from zport.cli.publish import publish_images, pull, verify_image, vulnerabilities
 from zport.cli.report import report
 from zport.cli.scan import scan
 from zport.cli.status import status
@@ -45,9 +49,17 @@ for command in (
     audit,
     status,
     *factory,
+    ci,
+    step,
+    bake,
+    flavor,
     clean,
 ):
     app.command()(command)
+app.command("publish")(publish_images)
+app.command()(pull)
+app.command("verify")(verify_image)
+app.command()(vulnerabilities)
 app.add_typer(models.app, name="models")
 app.add_typer(recipes.app, name="recipe")
 

@@ -17,7 +17,15 @@ from zport.bench.sweep import (
     read_conf_file,
 )
 from zport.bench.table import print_results, summary, went_wrong
-from zport.cli.options import AgentNames, Arch, BuildFolder, EngineName, make_request
+from zport.cli.options import (
+    AgentNames,
+    Arch,
+    BuildFolder,
+    EngineName,
+    ModelNames,
+    make_request,
+    split_names,
+)
 from zport.errors import VerdictError
 from zport.report.page import write_page
 from zport.report.plan import print_head, print_plan
@@ -28,12 +36,7 @@ from zport.workspace import PROJECT
 def bench(
     arch: Arch = DEFAULT.name,
     agent: AgentNames = "onnxruntime",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST", show_default="the smoke set", help="Models, comma-separated, or all."
-        ),
-    ] = None,
+    model: ModelNames = None,
     scenario: Annotated[
         str, typer.Option(metavar="LIST", help="Scenarios, comma-separated, or all.")
     ] = "all",
@@ -115,7 +118,7 @@ def bench(
     )
     # One container at a time: two that measure would measure each other.
     job = BenchJob(make_request(
-        arch, agent, engine, build_folder, models=model.split(",") if model else [],
+        arch, agent, engine, build_folder, models=split_names(model),
         runners=runner or [], patience=patience, jobs=1,
     ))  # fmt: skip
     points = plan_points(job, sweep)

@@ -15,13 +15,18 @@ from zport.cli.options import (
     EngineName,
     ForcedMode,
     Jobs,
+    ModelNames,
     PlanOnly,
     Refresh,
     Verbose,
     make_request,
+    split_names,
 )
+from zport.cli.publish import Prebuilt, PublicKey, publish_and_tell
 from zport.job import Job, default_jobs, verdict_failure
-from zport.report.plan import print_head, print_plan
+from zport.publish.prebuilt import take_prebuilt
+from zport.publish.run import Publication, require_possible
+from zport.report.plan import print_head, print_left_out, print_plan
 from zport.targets import DEFAULT
 from zport.workspace import PROJECT
 
@@ -34,15 +39,13 @@ def build(
     test: Annotated[
         bool, typer.Option("--test/--no-test", help="Run the models and compare their numbers.")
     ] = True,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LIST", show_default="the smoke set", help="Models, comma-separated, or all."
-        ),
-    ] = None,
+    model: ModelNames = None,
     push: Annotated[
-        str | None, typer.Option(metavar="REGISTRY/NAMESPACE", help="Push the images there.")
+        str | None,
+        typer.Option(metavar="REGISTRY/NAMESPACE", help="Publish what passed; see zport publish."),
     ] = None,
+    prebuilt: Prebuilt = None,
+    key: PublicKey = None,
     mode: ForcedMode = None,
     base: BaseOrigin = "auto",
     refresh: Refresh = False,
@@ -56,12 +59,17 @@ def build(
     its own status and says what to do next.
     """
     started = time.monotonic()
+    if push:
+        require_possible(Publication(push))
     request = make_request(
         arch, agent, engine, build_folder,
         test=test, mode=mode, base=base, refresh=refresh, jobs=jobs or default_jobs(),
-        models=model.split(",") if model else [],
+        models=split_names(model),
     )  # fmt: skip
     job = Job(request)
+    if prebuilt and not plan:
+        for step in take_prebuilt(job, prebuilt, key):
+            request.console.print(f"prebuilt  {step.image}", soft_wrap=True)
     finished = None if plan else job.finished()
     if finished and not push:
         took = time.monotonic() - started
@@ -74,6 +82,8 @@ def build(
         return
     print_head(job)
     print_plan(job, verbose=verbose or plan)
+    if test:
+        print_left_out(job)
     if plan:
         return
     job.build()
@@ -83,4 +93,4 @@ def build(
     if test:
         job.report(job.run_matrix())
     if push:
-        job.push(push)
+        publish_and_tell(job, Publication(push))

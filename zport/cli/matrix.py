@@ -7,10 +7,19 @@ from typing import Annotated
 
 import typer
 
-from zport.cli.options import AgentNames, Arch, BuildFolder, EngineName, Jobs, make_request
+from zport.cli.options import (
+    AgentNames,
+    Arch,
+    BuildFolder,
+    EngineName,
+    Jobs,
+    ModelNames,
+    make_request,
+    split_names,
+)
 from zport.errors import UsageError, VerdictError, ZportError
 from zport.job import Job, default_jobs
-from zport.report.plan import print_head, print_plan
+from zport.report.plan import print_head, print_left_out, print_plan
 from zport.targets import DEFAULT
 from zport.workspace import PROJECT
 
@@ -23,10 +32,7 @@ def matrix(
     arch: Arch = DEFAULT.name,
     agent: AgentNames = "onnxruntime",
     engine: EngineName = "auto",
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="LIST", help="Models, comma-separated, or all; default: a few."),
-    ] = None,
+    model: ModelNames = None,
     runner: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,13 +55,14 @@ def matrix(
     Exit status 0 when every cell passes, 11 when one does not.
     """
     job = Job(make_request(
-        arch, agent, engine, build_folder, models=model.split(",") if model else [],
+        arch, agent, engine, build_folder, models=split_names(model),
         runners=runner or [], patience=patience, jobs=jobs or default_jobs(),
         measured=bench,
     ))  # fmt: skip
     _ = job.runners  # A machine that does not answer is said before anything is planned or built.
     print_head(job)
     print_plan(job, verbose=False)
+    print_left_out(job)
     job.build()
     run_pytest(job, pytest_arguments or [])
 

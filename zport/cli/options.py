@@ -22,6 +22,13 @@ Arch = Annotated[str, typer.Option(metavar="LIST", help="Targets, comma-separate
 AgentNames = Annotated[
     str, typer.Option("--agent", metavar="LIST", help="Agents, comma-separated, or all.")
 ]
+ModelNames = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="LIST", show_default="the smoke set",
+        help="Models, comma-separated, or all.",
+    ),
+]  # fmt: skip
 EngineName = Annotated[
     str, typer.Option("--engine", metavar="NAME", help="auto, buildah or docker.")
 ]
@@ -60,6 +67,11 @@ def make_request(
         console=wide_console(),
         **options,
     )
+
+
+def split_names(text: str | None) -> list[str]:
+    """The names in a comma-separated list that need not be given."""
+    return text.split(",") if text else []
 
 
 def wide_console() -> Console:

@@ -21,9 +21,10 @@ from zport.cli.options import (
     make_request,
     wide_console,
 )
+from zport.distribution import TRIXIE
 from zport.errors import UsageError
 from zport.graph import needed, recipe_graph
-from zport.index import write_index
+from zport.index import lacking, write_index
 from zport.job import Job, default_jobs
 from zport.recipes import load_recipes, recipe_names
 from zport.report.graph import graph_as_dot, print_graph
@@ -100,6 +101,10 @@ def index(
             console.print(f"left out, not built yet: {plan.recipe.name} for {plan.target.name}")
     for name in job.unplanned:
         console.print(f"left out, cannot be planned: {name}")
+    for target in job.request.targets if complete else ():
+        for text, users in lacking(indexed, target, TRIXIE).items():
+            console.print(f"left open for {target.name}: {text}, which {', '.join(users)} requires",
+                          soft_wrap=True)  # fmt: skip
     console.print(f"{len(indexed)} wheels: pip install --index-url "
                   f"{(folder / 'simple').absolute().as_uri()} PACKAGE", soft_wrap=True)  # fmt: skip
 

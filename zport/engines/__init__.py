@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -105,6 +106,20 @@ class Engine(Protocol):
 
     def save(self, image: str, archive: Path) -> None:
         """Write an image as the archive (uncompressed) that ``docker load`` takes."""
+
+    def export(self, image: str, folder: Path) -> None:
+        """Write an image as an OCI layout with compressed layers, into an empty folder.
+
+        The same image gives the same bytes by the same version of the engine's tools.
+        """
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a registry's address, without its port, is this machine's own."""
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def repository_of(reference: str) -> str:

@@ -18,14 +18,16 @@ from zport.engines.process import ask, build_failure, run_logged
 from zport.errors import EngineError
 from zport.targets import Target
 
-ISOLATION = ("--isolation", "chroot")
-"""Needs no cgroups and no user namespaces, so it works in most containers."""
+ISOLATION = ("--isolation", "chroot", "--cap-drop", "CAP_SYS_CHROOT")
+"""Needs no cgroups and no user namespaces, so it works in most containers. A root process that may
+change its root once more gets out of the one that it was given."""
 CONFINED = (
     "unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child", "--",
-    "sh", "-c", 'ip link set lo up && exec "$@"', "confined",
+    "sh", str(Path(__file__).with_name("confine.sh")),
 )  # fmt: skip
-"""chroot isolation shares network and processes with its caller, so the caller gets no network but
-loopback, and processes of its own that all end with it, with a /proc that shows them."""
+"""chroot isolation shares network, processes and devices with its caller, so the caller gets no
+network but loopback, processes of its own that all end with it, with a /proc that shows them, and
+of the devices those that every container has: no disk."""
 LAYERS = ("--layers", "--no-cache", "--force-rm")
 """Buildah's cache takes a RUN for the same whatever its bind mounts hold: it would give the new
 wheel's test the old wheel. Whether a whole step is built already, its key decides. Only when forced
@@ -57,7 +59,13 @@ class Buildah:
         return {name for image in listed for name in image.get("names") or []}
 
     def remove(self, images: Sequence[str]) -> None:
-        ask(["buildah", "rmi", *images])
+        known = self.images().issuperset(images)
+        try:
+            ask(["buildah", "rmi", *images])
+        except EngineError:
+            # It goes on to what an image stood on, which another build may be using.
+            if not known or self.images().intersection(images):
+                raise
 
     def build(self, context: Path, image: str, target: Target, epoch: int, log: Path) -> None:
         with BUILDING.open("a") as lock:
@@ -145,6 +153,9 @@ class Buildah:
     def save(self, image: str, archive: Path) -> None:
         ask(["buildah", "push", "--quiet", image, f"docker-archive:{archive}:{image}"])
 
+    def export(self, image: str, folder: Path) -> None:
+        ask(["buildah", "push", "--quiet", "--format", "oci", image, f"oci:{folder}"])
+
     def _entry_point(self, image: str) -> list[str]:
         inspected = _inspect(image)
         return list(inspected["OCIv1"]["config"].get("Entrypoint") or [])
@@ -198,6 +209,6 @@ def _list_images() -> str:
         try:
             return ask(["buildah", "images", "--json"])
         except EngineError as error:
-            if "image not known" not in error.message:
+            if "not known" not in error.message:
                 raise
     return ask(["buildah", "images", "--json"])

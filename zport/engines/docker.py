@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,17 +14,15 @@ from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
-from zport.engines import TIMED_OUT, ImageFacts, Mount, repository_of
-from zport.engines.process import build_failure, run_logged
+from zport.engines import TIMED_OUT, ImageFacts, Mount, is_loopback, repository_of
+from zport.engines.buildx import find_client
+from zport.engines.process import ask, build_failure, run_logged
 from zport.errors import EngineError
 from zport.targets import Target
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-CLIENTS = ("docker", "/usr/bin/docker")
-"""A bare client may come first on the PATH: the first one that has buildx is taken."""
-BUILDX_HELP = "install docker-buildx (Debian) or docker-buildx-plugin (Docker's packages)"
 DAEMON_HELP = "start the daemon, or use --engine buildah"
 REGISTRY_HELP = "check the name; log in with: docker login REGISTRY"
 
@@ -144,7 +140,10 @@ class Docker:
                 return reference
             raise
         digest = str(image.attrs["RepoDigests"][0]).rpartition("@")[2]
-        return f"{repository_of(reference)}@{digest}"
+        pulled = f"{repository_of(reference)}@{digest}"
+        if not self._is_whole(digest):
+            self._complete(pulled, target)
+        return pulled
 
     def push(self, image: str, reference: str) -> None:
         self.tag(image, reference)
@@ -158,6 +157,38 @@ class Docker:
         with _explained(f"cannot save {image}"), archive.open("wb") as file:
             for chunk in self._client.images.get(image).save(named=image):
                 file.write(chunk)
+
+    def export(self, image: str, folder: Path) -> None:
+        require_skopeo("it compresses the layers")
+        # The daemon's own store may hold layers as a registry had them, or not compressed at all.
+        with TemporaryDirectory(prefix="zport-") as scratch:
+            archive = Path(scratch) / "image.tar"
+            self.save(image, archive)
+            ask(["skopeo", "copy", "--quiet", f"docker-archive:{archive}", f"oci:{folder}"])
+
+    def _is_whole(self, digest: str) -> bool:
+        """Whether the daemon lists an image, as it does when no part of it is missing."""
+        listed = self._client.images.list()
+        return any(
+            name.endswith(f"@{digest}") for one in listed for name in one.attrs["RepoDigests"]
+        )
+
+    def _complete(self, pulled: str, target: Target) -> None:
+        """Load an image of which the daemon left out layers.
+
+        Where it has a layer unpacked, its containerd store does not fetch the same one in another
+        compression (github.com/moby/moby/issues/49784): the image runs, but cannot be listed,
+        saved or pushed.
+        """
+        require_skopeo("it fetches what the daemon leaves out")
+        address = pulled.partition("/")[0].partition(":")[0]
+        plain = ["--src-tls-verify=false"] if is_loopback(address) else []
+        with TemporaryDirectory(prefix="zport-") as scratch:
+            archive = Path(scratch) / "image.tar"
+            ask(["skopeo", "copy", "--quiet", *plain, "--override-os", "linux", "--override-arch",
+                 target.goarch, f"docker://{pulled}", f"oci-archive:{archive}"])  # fmt: skip
+            with _explained(f"cannot load {pulled}"), archive.open("rb") as file:
+                self._client.images.load(file)
 
     def _has(self, reference: str) -> bool:
         from docker.errors import ImageNotFound
@@ -177,16 +208,7 @@ class Docker:
 
     @cached_property
     def _command(self) -> str:
-        for client in CLIENTS:
-            try:
-                asked = subprocess.run(
-                    [client, "buildx", "version"], capture_output=True, check=False
-                )
-            except FileNotFoundError:
-                continue
-            if asked.returncode == 0:
-                return client
-        raise EngineError("docker has no buildx", where=os.environ["PATH"], next_step=BUILDX_HELP)
+        return find_client()
 
     @contextmanager
     def _container(self, image: str, target: Target) -> Iterator[Any]:
@@ -208,6 +230,13 @@ def _limits(memory: int | None) -> list[Any]:
     from docker.types import Ulimit
 
     return [Ulimit(name="data", soft=memory, hard=memory)] if memory else []
+
+
+def require_skopeo(reason: str) -> None:
+    """Raise :class:`EngineError` unless skopeo is here."""
+    if not shutil.which("skopeo"):
+        next_step = f"apt-get install skopeo: {reason}"
+        raise EngineError("skopeo is not installed", where="docker", next_step=next_step)
 
 
 class _Chunks(io.RawIOBase):

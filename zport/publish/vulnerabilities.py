@@ -1,0 +1,120 @@
+"""Known vulnerabilities of what a bill of materials lists, from Debian's security tracker.
+
+The tracker's data is one JSON file (on its site: ``tracker/data/json``), by source package, CVE and
+release. It says nothing of wheels and of the agent's own code: those stay unjudged.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from packageurl import PackageURL
+
+from zport.errors import FetchError, UsageError
+
+NOT_AFFECTED = "0"
+"""The fixed version of what never was in a release."""
+
+
+@dataclass(frozen=True)
+class Vulnerability:
+    """A CVE of an installed source package. ``fixed`` is the version that mends it, if any."""
+
+    cve: str
+    source: str
+    installed: str
+    packages: tuple[str, ...]
+    urgency: str
+    fixed: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found, and how many components there was nothing to ask about."""
+
+    found: tuple[Vulnerability, ...]
+    judged: int
+    unjudged: int
+
+
+def list_vulnerabilities(bill: dict[str, Any], tracker: dict[str, Any], release: str) -> Listing:
+    """The open vulnerabilities of a bill's Debian packages in a release.
+
+    Raises :class:`UsageError` for a bill or a tracker's data that is none.
+    """
+    try:
+        parts = [PackageURL.from_string(part["purl"]) for part in bill["components"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"not a CycloneDX bill with package URLs: {error}") from error
+    sources: dict[tuple[str, str], list[str]] = {}
+    for part in parts:
+        if part.type == "deb":
+            sources.setdefault(source_of(part), []).append(part.name)
+    try:
+        found = [
+            one
+            for (source, version), packages in sorted(sources.items())
+            for one in _open(tracker.get(source, {}), source, version, packages, release)
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(f"not the data of Debian's security tracker: {error}") from error
+    judged = sum(map(len, sources.values()))
+    return Listing(tuple(found), judged, len(parts) - judged)
+
+
+def source_of(package: PackageURL) -> tuple[str, str]:
+    """The source package of a Debian package, and its version."""
+    upstream = dict(package.qualifiers).get("upstream") or package.name
+    source, _, version = str(upstream).partition("@")
+    # A package that was only built again, for another library, has its source's version and a mark.
+    return source, version or str(package.version).partition("+b")[0]
+
+
+def _open(
+    known: dict[str, Any], source: str, version: str, packages: list[str], release: str
+) -> Iterator[Vulnerability]:
+    for cve, entry in sorted(known.items()):
+        state = entry["releases"].get(release)
+        if state is None or state["status"] == "undetermined":
+            continue
+        fixed = state.get("fixed_version")
+        if state["status"] == "resolved" and (
+            fixed in (None, NOT_AFFECTED) or not is_older(version, fixed)
+        ):
+            continue
+        yield Vulnerability(cve, source, version, tuple(sorted(packages)),
+                            str(state.get("urgency", "unknown")), fixed)  # fmt: skip
+
+
+@cache
+def is_older(version: str, other: str) -> bool:
+    """Whether a Debian version is older than another; dpkg knows."""
+    compare = ["dpkg", "--compare-versions", version, "lt", other]
+    return subprocess.run(compare, capture_output=True, check=False).returncode == 0
+
+
+def read_tracker(place: str) -> dict[str, Any]:
+    """The tracker's data from a file or URL. Raises :class:`FetchError` when it cannot be had."""
+    try:
+        if place.startswith(("https://", "http://")):
+            with urllib.request.urlopen(place, timeout=120) as answer:  # noqa: S310 - as checked
+                content = answer.read()
+        else:
+            content = Path(place).read_bytes()
+        data: dict[str, Any] = json.loads(content)
+    except (OSError, ValueError) as error:
+        raise FetchError(
+            f"cannot be read: {error}",
+            where=place,
+            next_step="give the JSON data of Debian's security tracker, as a file or URL",
+        ) from error
+    if not isinstance(data, dict):
+        raise FetchError("not the data of Debian's security tracker", where=place)
+    return data
