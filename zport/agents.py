@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
@@ -24,7 +25,15 @@ def _requirement(text: str) -> str:
     return text
 
 
+def _license(text: str) -> str:
+    try:
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise ValueError(f"should be an SPDX expression such as MIT: {error}") from error
+
+
 RequirementText = Annotated[str, AfterValidator(_requirement)]
+License = Annotated[str, AfterValidator(_license)]
 
 
 class Agent(Definition):
@@ -34,7 +43,7 @@ class Agent(Definition):
     ``without`` has what a requirement asks for and this agent never imports, each with the reason;
     ``leave_out`` what the distribution's packages ask for or hold, and it never uses.
     ``version_of`` names the requirement whose version the image carries, where that is not
-    called as the framework is.
+    called as the framework is. ``license`` is the framework's, as SPDX writes it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -45,6 +54,7 @@ class Agent(Definition):
     without: dict[str, Line] = Field(default={})
     leave_out: LeaveOut = LeaveOut()
     version_of: str | None = None
+    license: License | None = None
 
     @model_validator(mode="after")
     def _distribution_is_required(self) -> Agent:

@@ -38,6 +38,8 @@ def write_context(step: Step, workspace: Workspace, fetcher: Fetcher, log: Path)
     with part_folder(folder) as part:
         (part / "Dockerfile").write_text(step.dockerfile)
         for file in step.context:
+            if ".." in Path(file.path).parts or Path(file.path).is_absolute():
+                raise BuildError(f"the file name {file.path!r} leaves the context", where=step.name)
             _place(file, make_folder((part / file.path).parent) / Path(file.path).name, fetcher)
     return folder
 

@@ -1,10 +1,8 @@
 """Debian packages: which ones a set of names needs, pinned by SHA-256.
 
 apt itself resolves, on the host, in a private root for the wanted architecture, so no target code
-runs and the answer is what ``apt-get install`` in the image would have chosen. Where the archive
-is comes from the host's own apt configuration (or ``ZPORT_DEBIAN_MIRROR``), so mirrors are
-honoured. The answer is kept in the build folder: the same lock gives the same images until
-``--refresh``.
+runs and the answer is what ``apt-get install`` in the image would have chosen. The answer is kept
+in the build folder: the same lock gives the same images until ``--refresh``.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 import email.utils
 import os
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -21,8 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
+from zport import apt
 from zport.distribution import Distribution
-from zport.errors import BlockedError, FetchError, HostError
+from zport.errors import BlockedError, FetchError
 from zport.workspace import (
     Workspace,
     digest,
@@ -34,6 +32,8 @@ from zport.workspace import (
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SECURITY_SUFFIX = "-security"
+SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
+"""In the URI of an archive as it was at a time, the time: so Debian's snapshot service has them."""
 URI_LINE = re.compile(
     r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})"
 )
@@ -93,6 +93,14 @@ class Closure:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Served:
+    """What a mirror serves: the release under this name, without these optional suites."""
+
+    name: str
+    left_out: tuple[str, ...]
+
+
 class Archive:
     """Debian's archive as the host reaches it, seen through one private apt root a target.
 
@@ -114,7 +122,7 @@ class Archive:
         self.refresh = refresh
         self._fresh: set[str] = set()
         self._answers: dict[tuple[tuple[str, ...], tuple[str, ...], str], Closure] = {}
-        self._left_out: tuple[str, ...] | None = None
+        self._served: Served | None = None
 
     def closure(
         self, architectures: Sequence[str], names: Sequence[str], installed: str = ""
@@ -153,20 +161,26 @@ class Archive:
         return closure
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """The optional suites that the archive does not serve whole for every architecture."""
-        if self._left_out is None:
-            lock = self.workspace.locks / "debian" / f"suites-{'-'.join(self.architectures)}.json"
+    def served(self) -> Served:
+        """Which suites the archive serves whole for every architecture, and under which name."""
+        if self._served is None:
+            lock = self.workspace.locks / "debian" / f"served-{'-'.join(self.architectures)}.json"
             with self.workspace.exclusive(lock.stem):
                 known = self._known(lock)
-                missing = known["left_out"] if known else self._probe()
-                self._left_out = tuple(missing)
-                write_json(lock, {"left_out": missing})
-        return self._left_out
+                self._served = (
+                    Served(known["name"], tuple(known["left_out"])) if known else self._probe()
+                )
+                write_json(lock, asdict(self._served))
+        return self._served
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The optional suites that the archive does not serve whole for every architecture."""
+        return self.served.left_out
 
     def sources(self) -> str:
         """The archive as the ``sources.list`` of an image, so that apt works in it later."""
-        return self._sources(self._served())
+        return self._sources(self._suites(self.distribution.suite))
 
     def _known(self, lock: Path) -> dict[str, Any] | None:
         """What an earlier run wrote, unless this one was asked to refresh it and has not yet."""
@@ -178,68 +192,97 @@ class Archive:
 
     def _ask(self, root: Path, status: Path, names: Sequence[str]) -> Closure:
         options = ["-o", f"Dir::State::status={status}"]
-        printed = apt(
+        printed = apt.run(
             root, "apt-get", *options, "install", "--yes", "--print-uris", "-q",
             "-o", "Acquire::ForceHash=SHA256", *names,
         )  # fmt: skip
         if printed.returncode != 0:
             raise BlockedError(
-                _first_reason(printed.stderr + printed.stdout),
+                apt.first_reason(printed.stderr + printed.stdout),
                 where=f"Debian {self.distribution.suite}: {' '.join(names)}",
                 next_step="check the package names, or run again with --refresh",
             )
         lines = [match for match in map(URI_LINE.match, printed.stdout.splitlines()) if match]
         stanzas = _stanzas(root, options, [unquote(line["file"]) for line in lines])
         packages = [_package(line, stanzas) for line in lines]
-        return Closure(tuple(packages), _release_date(root, self.distribution.suite), self.left_out)
+        return Closure(tuple(packages), _release_date(root, self.served.name), self.left_out)
 
     def _root(self, architectures: Sequence[str]) -> Path:
         """A private apt root with lists, fresh if that was asked for."""
         name = f"{self.distribution.suite}-{'-'.join(architectures)}"
         root = self.workspace.root / "apt" / name
-        sources = self._sources(self._served())
+        sources = self._sources(self._suites(self.served.name))
         with self.workspace.exclusive(f"apt-{name}"):
             stale = self.refresh and name not in self._fresh
             marker = root / "complete"
             if stale or not marker.exists() or marker.read_text() != sources:
                 marker.unlink(missing_ok=True)
-                write_root(root, architectures, sources)
-                update(root, self.distribution.suite)
+                apt.write_root(root, architectures, sources)
+                apt.update(root, self.distribution.suite)
                 write_whole(marker, sources)
                 self._fresh.add(name)
         return root
 
-    def _served(self) -> tuple[str, ...]:
-        optional = self.distribution.optional_suites
-        return (self.distribution.suite, *(s for s in optional if s not in self.left_out))
+    def _suites(self, release: str) -> list[str]:
+        """The release and its optional suites that are served, under one of the release's names."""
+        optional = [s for s in self.distribution.optional_suites if s not in self.left_out]
+        return [self._named(suite, release) for suite in (self.distribution.suite, *optional)]
 
-    def _probe(self) -> list[str]:
-        """Ask for each optional suite with all architectures.
+    def _named(self, suite: str, release: str) -> str:
+        return release + suite.removeprefix(self.distribution.suite)
+
+    def _probe(self) -> Served:
+        """Ask for each suite with all architectures.
 
         The required suite is asked for first: an archive that does not answer at all must not
         pass for one without the optional suites.
         """
-        self._ask_for(self.distribution.suite)
+        release = self._release_name()
         missing = []
         for suite in self.distribution.optional_suites:
             try:
-                self._ask_for(suite)
+                self._ask_for(suite, release)
             except FetchError:
                 missing.append(suite)
-        return missing
+        return Served(release, tuple(missing))
 
-    def _ask_for(self, suite: str) -> None:
+    def _release_name(self) -> str:
+        """The release's codename, or its alias where a mirror has only the alias's lists whole.
+
+        Both name one folder of Debian's archive, but a proxy keeps the files of each apart, and
+        has some of them renewed and others not after a point release.
+        """
+        codename, alias = self.distribution.suite, self.distribution.alias
+        try:
+            self._ask_for(codename, codename, pauses=() if alias else apt.PAUSES)
+        except apt.MirrorUpdatingError:
+            if alias is None:
+                raise
+            try:
+                self._ask_for(codename, alias, pauses=())
+            except FetchError:
+                self._ask_for(codename, codename)
+            else:
+                return alias
+        return codename
+
+    def _ask_for(self, suite: str, release: str, pauses: Sequence[int] = apt.PAUSES) -> None:
         """Raise :class:`FetchError` unless the archive serves the suite for all architectures."""
-        sources = self._sources((suite,))
+        name = self._named(suite, release)
+        sources = self._sources((name,))
+        where = f"Debian archive, suite {name}"
         if not sources.strip():
-            raise FetchError("no place of it is known", where=f"Debian archive, suite {suite}")
-        with TemporaryDirectory(dir=make_folder(self.workspace.root / "apt")) as name:
-            write_root(Path(name), self.architectures, sources)
-            update(Path(name), suite)
+            raise FetchError("no place of it is known", where=where)
+        with TemporaryDirectory(dir=make_folder(self.workspace.root / "apt")) as folder:
+            root = Path(folder)
+            apt.write_root(root, self.architectures, sources)
+            apt.update(root, name, pauses)
+            if name != suite and (found := apt.codename(root)) != suite:
+                raise FetchError(f"its codename is {found}, not {suite}", where=where)
 
     @cached_property
     def _places(self) -> dict[str, str]:
-        return archive_places()
+        return apt.archive_places()
 
     def _sources(self, suites: Sequence[str]) -> str:
         """The suites as lines of a ``sources.list``; those without a known place are left out."""
@@ -247,104 +290,10 @@ class Archive:
         for suite in suites:
             label = "Debian-Security" if suite.endswith(SECURITY_SUFFIX) else "Debian"
             if place := self._places.get(label):
-                lines.append(f"deb [signed-by={KEYRING}] {place} {suite} main")
+                # A snapshot is past its date by intent; a mirror that is has stood still.
+                past = " check-valid-until=no" if SNAPSHOT.search(place) else ""
+                lines.append(f"deb [signed-by={KEYRING}{past}] {place} {suite} main")
         return "\n".join(lines) + "\n"
-
-
-def archive_places() -> dict[str, str]:
-    """Where the host's apt gets Debian from: base URI by the archive's label.
-
-    ``ZPORT_DEBIAN_MIRROR`` (and ``ZPORT_DEBIAN_SECURITY_MIRROR``) go before the configuration, for
-    hosts that are not Debian.
-    """
-    places: dict[str, str] = {}
-    listed = _run(
-        ["apt-get", "indextargets", "--format", "$(LABEL)|$(REPO_URI)", "Created-By: Packages"],
-        dict(os.environ),
-    )
-    for line in listed.stdout.splitlines():
-        label, _, uri = line.partition("|")
-        if label in ("Debian", "Debian-Security"):
-            places.setdefault(label, uri.rstrip("/"))
-    if mirror := os.environ.get("ZPORT_DEBIAN_MIRROR"):
-        places["Debian"] = mirror.rstrip("/")
-    if mirror := os.environ.get("ZPORT_DEBIAN_SECURITY_MIRROR"):
-        places["Debian-Security"] = mirror.rstrip("/")
-    if "Debian" not in places:
-        raise HostError(
-            "no source of Debian packages is configured",
-            where="apt",
-            next_step="add a Debian source to apt and run apt-get update, "
-            "or set ZPORT_DEBIAN_MIRROR to the URI of a mirror",
-        )
-    return places
-
-
-def write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
-    """Make a private apt root for these architectures; ``sources`` is its sources.list."""
-    for folder in (
-        "lists/partial",
-        "cache/archives/partial",
-        "etc/preferences.d",
-        "etc/apt.conf.d",
-    ):
-        make_folder(root / folder)
-    write_whole(root / "status", "")
-    write_whole(root / "etc/sources.list", sources)
-    listed = " ".join(f'"{architecture}";' for architecture in architectures)
-    write_whole(
-        root / "apt.conf",
-        f'APT::Architecture "{architectures[0]}";\n'
-        f"APT::Architectures {{ {listed} }};\n"
-        'APT::Install-Recommends "false";\n'
-        'APT::Get::Assume-Yes "true";\n'
-        'Acquire::Languages "none";\n'
-        'APT::Update::Error-Mode "any";\n'
-        'Acquire::Retries "3";\n'
-        f'Dir::State "{root}";\n'
-        f'Dir::State::status "{root}/status";\n'
-        f'Dir::State::Lists "{root}/lists";\n'
-        f'Dir::Cache "{root}/cache";\n'
-        f'Dir::Etc::SourceList "{root}/etc/sources.list";\n'
-        f'Dir::Etc::SourceParts "{root}/etc/sources.list.d";\n'
-        f'Dir::Etc::PreferencesParts "{root}/etc/preferences.d";\n'
-        'APT::Sandbox::User "root";\n',
-    )
-
-
-def apt(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run one of apt's commands in a private root; its failure is the caller's to judge."""
-    environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf"), "LC_ALL": "C.UTF-8"}
-    return _run(command, environment)
-
-
-def _run(command: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise HostError(
-            f"{command[0]} is not installed",
-            next_step="zport resolves Debian packages with apt: run it on Debian or Ubuntu",
-        ) from error
-
-
-def update(root: Path, suite: str) -> None:
-    """Read the archive's lists. Raises :class:`FetchError` when they cannot be had,
-    :class:`HostError` for a full disk.
-    """
-    updated = apt(root, "apt-get", "update", "-qq")
-    if "No space left on device" in updated.stderr:
-        raise HostError(
-            "the disk is full",
-            where=root.parent,
-            next_step="free space on that disk, then run the same command again",
-        )
-    if updated.returncode != 0:
-        raise FetchError(
-            _first_reason(updated.stderr),
-            where=f"Debian archive, suite {suite}",
-            next_step="check the network and the Debian sources in the apt configuration",
-        )
 
 
 def _stanzas(root: Path, options: list[str], files: list[str]) -> dict[str, str]:
@@ -356,7 +305,7 @@ def _stanzas(root: Path, options: list[str], files: list[str]) -> dict[str, str]
         name, version, architecture = file.removesuffix(".deb").split("_")
         suffix = "" if architecture == "all" else f":{architecture}"
         asked.append(f"{name}{suffix}={version}")
-    shown = apt(root, "apt-cache", *options, "show", *asked)
+    shown = apt.run(root, "apt-cache", *options, "show", *asked)
     found = {}
     for stanza in shown.stdout.split("\n\n"):
         if match := re.search(r"(?m)^SHA256: ([0-9a-f]{64})$", stanza):
@@ -378,12 +327,6 @@ def _release_date(root: Path, suite: str) -> int:
         if match := re.search(r"(?m)^Date: (.+)$", release.read_text(errors="replace")):
             return int(email.utils.parsedate_to_datetime(match[1]).timestamp())
     raise FetchError("no release file", where=f"Debian archive, suite {suite}")
-
-
-def _first_reason(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    reasons = [line for line in lines if line.startswith(("E:", "Err:")) or "Depends:" in line]
-    return " · ".join((reasons or lines or ["apt gave no reason"])[:3])
 
 
 def _load(known: dict[str, Any]) -> Closure:

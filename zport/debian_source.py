@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from zport import debian
+from zport import apt, debian
 from zport.errors import ChecksumError, FetchError
 from zport.targets import host_target
 from zport.workspace import Workspace
@@ -88,7 +88,7 @@ def locate(workspace: Workspace, file: DebianSourceFile) -> SourcePlace:
 
 def _base(suite: str) -> str:
     label = "Debian-Security" if suite.endswith(debian.SECURITY_SUFFIX) else "Debian"
-    places = debian.archive_places()
+    places = apt.archive_places()
     if label not in places:
         raise FetchError("no place of it is known", where=f"Debian archive, suite {suite}")
     return places[label]
@@ -99,14 +99,14 @@ def _index(workspace: Workspace, file: DebianSourceFile, base: str) -> str:
     name = f"source-{file.suite}"
     root = workspace.root / "apt" / name
     with workspace.exclusive(f"apt-{name}"):
-        debian.write_root(
+        apt.write_root(
             root,
             [host_target().debian],
             # The pinned hash is what counts, so a snapshot may be past its date.
             f"deb-src [signed-by={debian.KEYRING} check-valid-until=no] {base} {file.suite} main\n",
         )
-        debian.update(root, file.suite)
-        shown = debian.apt(root, "apt-cache", "showsrc", "--only-source", file.package)
+        apt.update(root, file.suite)
+        shown = apt.run(root, "apt-cache", "showsrc", "--only-source", file.package)
     if "deb-src" in shown.stderr:
         raise FetchError(
             "the archive has no index of source packages",

@@ -131,3 +131,15 @@ class SubmissionError(ZportError):
     """A run cannot be submitted, or what is to be submitted with it is not whole."""
 
     exit_code = 16
+
+
+class RegistryError(ZportError):
+    """A registry does not answer or refuses, or what is asked of it would move a fixed tag."""
+
+    exit_code = 17
+
+
+class TrustError(ZportError):
+    """What a registry holds is not what it claims to be: digest, signature, SBOM, provenance."""
+
+    exit_code = 18

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -32,6 +33,9 @@ APT_HELPER = "/usr/lib/apt/apt-helper"
 ATTEMPTS = 4
 CHUNK = 1 << 16
 """What a cut connection loses at most."""
+SMALL, RATIO = 256 << 20, 200
+"""Bytes that may come out of one file of any archive; of a large one so many times its size, for
+weights hardly shrink."""
 PASSING = (408, 425, 429)
 """HTTP's refusals that ask for a later try; all others of the 400s stay what they are."""
 
@@ -152,13 +156,13 @@ def extract_member(archive: Path, name: str, part: Path) -> None:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened, opened.open(name) as member:
-                part.write_bytes(member.read())
+                _write_member(member, part, archive)
             return
         with tarfile.open(archive) as tar:
             found = tar.extractfile(name)
             if found is None:
                 raise KeyError(name)
-            part.write_bytes(found.read())
+            _write_member(found, part, archive)
     except (KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise FetchError(
             f"the archive has no file {name}",
@@ -167,6 +171,19 @@ def extract_member(archive: Path, name: str, part: Path) -> None:
         ) from error
     except OSError as error:
         raise disk_error(error, part) from error
+
+
+def _write_member(member: IO[bytes], part: Path, archive: Path) -> None:
+    """Copy a member piece by piece, up to what an honest archive of that size may hold."""
+    limit = max(SMALL, RATIO * archive.stat().st_size)
+    with part.open("wb") as file:
+        while data := member.read(CHUNK):
+            file.write(data)
+            if file.tell() > limit:
+                raise FetchError(
+                    f"more than {limit >> 20} MB come out of one file",
+                    where=archive, next_step="take the archive for a bomb: do not use it",
+                )  # fmt: skip
 
 
 def _place_of(source: Remote) -> str:

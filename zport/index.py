@@ -28,8 +28,11 @@ from packaging.metadata import InvalidMetadata, Metadata
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from zport.distribution import Distribution
 from zport.errors import BuildError, UsageError
 from zport.provenance import SUFFIX as PROVENANCE_SUFFIX
+from zport.requirements import holds
+from zport.targets import Target
 from zport.wheels import SBOM_SUFFIX
 from zport.workspace import make_folder, part_folder, sha256_file, write_json, write_whole
 
@@ -106,6 +109,26 @@ def read_wheel(path: Path) -> IndexedWheel:
     if inner != (name, version):
         raise BuildError(f"its METADATA is that of {inner[0]} {inner[1]}", where=path)
     return IndexedWheel(path, name, version, sha256, size, content, python)
+
+
+def lacking(
+    wheels: Iterable[IndexedWheel], target: Target, distribution: Distribution
+) -> dict[str, list[str]]:
+    """The requirements that no listed wheel meets on a target, and the wheels that have them."""
+    listed = list(wheels)
+    versions: dict[str, list[Version]] = {}
+    for wheel in listed:
+        versions.setdefault(wheel.name, []).append(wheel.version)
+    lacked: dict[str, list[str]] = {}
+    for wheel in listed:
+        for needed in Metadata.from_email(wheel.metadata, validate=False).requires_dist or []:
+            known = versions.get(canonicalize_name(needed.name), [])
+            marker = str(needed.marker) if needed.marker else None
+            if holds(marker, target, distribution) and not any(
+                needed.specifier.contains(version, prereleases=True) for version in known
+            ):
+                lacked.setdefault(f"{needed.name}{needed.specifier}", []).append(wheel.name)
+    return {text: sorted({*names}) for text, names in sorted(lacked.items())}
 
 
 def _metadata(path: Path) -> bytes:

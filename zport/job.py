@@ -46,11 +46,12 @@ from zport.recipes import Mode, Recipe
 from zport.report.page import write_page
 from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
+from zport.scope import Scope, find_scope
 from zport.step import Step
 from zport.suites.plan import SuitePlan, plan_suite
 from zport.targets import REFERENCE, Target, host_target
 from zport.wheels import wheel_of, write_sbom
-from zport.workspace import Workspace, digest, read_json, sha256_file, write_json
+from zport.workspace import Workspace, digest, read_json, sha256_file, write_json, write_whole
 
 Planned = TypeVar("Planned")
 SPACE = 4_000_000_000
@@ -107,9 +108,14 @@ class Job:
         return wanted
 
     @cached_property
+    def scope(self) -> Scope:
+        """For which machine and targets the plan is made."""
+        return find_scope(self.request.workspace, self.host, self.targets)
+
+    @cached_property
     def archive(self) -> Archive:
         """Debian's archive for all architectures of the plan."""
-        names = [target.debian for target in (self.host, *self.targets)]
+        names = [target.debian for target in self.scope.all]
         request = self.request
         return Archive(request.workspace, request.distribution, names, refresh=request.refresh)
 
@@ -121,14 +127,13 @@ class Job:
             request.workspace,
             request.engine,
             request.distribution.image,
-            list(dict.fromkeys([self.host, *self.targets])),
+            self.scope.all,
             request.base,
             refresh=request.refresh,
         )
         resolver = Resolver(request.workspace, self.index, request.distribution)
-        return Planner(
-            self.host, request.distribution, self.archive, resolver, origin, request.mode
-        )
+        machine = self.scope.machine
+        return Planner(machine, request.distribution, self.archive, resolver, origin, request.mode)
 
     @cached_property
     def agents(self) -> list[AgentPlan]:
@@ -252,6 +257,16 @@ class Job:
             if runner.runs(agent.target) and not self._is_left_out(model, runner)
         ]
 
+    def left_out(self) -> dict[str, list[str]]:
+        """The models that a runner is spared, by the runner's name."""
+        frameworks = {agent.agent.framework for agent in self.agents}
+        models = [m for m, _ in self.models.values() if m.manifest.framework.name in frameworks]
+        return {
+            runner.name: names
+            for runner in self.runners
+            if (names := [model.name for model in models if self._is_left_out(model, runner)])
+        }
+
     def _is_left_out(self, model: Model, runner: Runner) -> bool:
         """Whether a model is too heavy to be emulated without being named."""
         return runner.emulated and model.is_heavy and model.name not in self.request.models
@@ -298,9 +313,7 @@ class Job:
 
     def name_of(self, agent: AgentPlan) -> str:
         """The name that people use: ``zport/onnxruntime:1.21.0-<target>``."""
-        own = [p.version for p in agent.provided if p.name == agent.agent.versioned]
-        version = own[0].partition("+")[0].partition("-")[0] if own else "0"
-        return f"{agent.step.repository}:{version}-{agent.target.name}"
+        return f"{agent.step.repository}:{agent.version}-{agent.target.name}"
 
     def run_matrix(self) -> list[CellResult]:
         """Run and judge all cells, print the table and write the results file."""
@@ -337,20 +350,12 @@ class Job:
         if not passed:
             raise verdict_failure(summary, str(path))
 
-    def push(self, where: str) -> None:
-        """Push the images of the targets that were asked for to ``REGISTRY/NAMESPACE``."""
-        for agent in self.agents:
-            if agent.target in self.request.targets:
-                reference = f"{where.rstrip('/')}/{self.name_of(agent).rsplit('/', 1)[-1]}"
-                self.request.engine.push(agent.step.image, reference)
-                self.request.console.print(f"pushed    {reference}", soft_wrap=True)
-
     def store_expectations(self, results: list[CellResult]) -> list[str]:
         """Keep the reference's outputs in the repository as what is expected from now on."""
         kept = []
         for result in results:
             if result.cell.is_reference and result.run.failure is None:
-                result.cell.model.expected.write_bytes(result.run.outputs.read_bytes())
+                write_whole(result.cell.model.expected, result.run.outputs.read_bytes())
                 kept.append(result.cell.model.name)
         if not kept:
             raise DefinitionError(

@@ -8,7 +8,7 @@ which stays in the image, so that a later upgrade leaves them out too.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -39,12 +39,10 @@ class LeaveOut(Definition):
     files: dict[PathPattern, Reason] = Field(default={})
     commands: dict[CommandName, Reason] = Field(default={})
 
-    def __bool__(self) -> bool:
-        return bool(self.packages or self.files or self.commands)
-
-    def dpkg_options(self) -> str:
-        """The files as a part of dpkg's configuration, each after its reason."""
-        lines = [f"# {reason}\npath-exclude={path}\n" for path, reason in self.files.items()]
+    def dpkg_options(self, others: Mapping[str, str]) -> str:
+        """``others`` and the files as a part of dpkg's configuration, each after its reason."""
+        files = {**others, **self.files}
+        lines = [f"# {reason}\npath-exclude={path}\n" for path, reason in files.items()]
         return "".join(["# What the image leaves out of packages.\n", *lines])
 
 

@@ -16,6 +16,7 @@ from zport.agents import Agent
 from zport.debian import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
 from zport.errors import BlockedError
+from zport.image_labels import image_labels
 from zport.leave_out import closure_without
 from zport.origin import Origin, Root
 from zport.plan_wheel import Supply, WheelPlan, plan_wheel
@@ -41,6 +42,11 @@ class AgentPlan:
     target: Target
     provided: tuple[Provided, ...]
     step: Step
+
+    @property
+    def version(self) -> str:
+        """The version that the image carries: the framework's."""
+        return version_of(self.agent, self.provided)
 
 
 class Planner:
@@ -75,7 +81,7 @@ class Planner:
             self.resolver.recipe_of(p.name, p.version) for p in provided if p.kind == "recipe"
         ]
         wheels = [plan_wheel(self, recipe, target) for recipe in recipes]
-        names = ["python3", *(p.package for p in provided if p.package)]
+        names = [*self.distribution.agent_packages, *(p.package for p in provided if p.package)]
         leave_out = agent.leave_out
         packages = closure_without(
             self.archive, target, names, self._base_status(target), leave_out
@@ -85,8 +91,11 @@ class Planner:
             for p in provided
             if p.file
         ]
-        if leave_out:
-            files.append(ContextFile.text(LEFT_OUT, leave_out.dpkg_options()))
+        options = leave_out.dpkg_options(self.distribution.agents_leave_out)
+        files.append(ContextFile.text(LEFT_OUT, options))
+        versions = {p.name: p.version for p in packages.packages}
+        named = tuple(_with_version(p, versions) for p in provided)
+        root = self.origin.root(target)
         code = tree_files(PROJECT / "agent" / "zport_agent", "agent/zport_agent", "*.py")
         step = self.step(
             f"agent-{agent.name}-{target.name}",
@@ -100,13 +109,15 @@ class Planner:
             images={"base": base.image},
             agent=agent,
             packages=names,
-            left_out=LEFT_OUT if leave_out else None,
+            left_out=LEFT_OUT,
+            labels=image_labels(
+                agent, version_of(agent, named), self._epoch(),
+                root.reference if root else base.image,
+            ),
             wheel_images=Supply(tuple(wheels), ()).images,
             site_packages=f"/usr/local/lib/python{self.distribution.python_version}/dist-packages",
-        )
-        versions = {p.name: p.version for p in packages.packages}
-        named = [_with_version(p, versions) for p in provided]
-        return AgentPlan(agent, target, tuple(named), step)
+        )  # fmt: skip
+        return AgentPlan(agent, target, named, step)
 
     def toolchain(self, machine: Target, target: Target) -> Step:
         """Compilers on ``machine`` for ``target``."""
@@ -217,18 +228,20 @@ class Planner:
             packages=names,
         )
 
-    def model_tools(self) -> Step:
-        """The builder with the packages that make model files, for all models."""
-        name = "model-tools"
+    def model_tools(self, framework: str = "") -> Step:
+        """The builder with the packages that make model files, a framework's own among them."""
+        more = self.distribution.framework_packages.get(framework, ())
+        role = "model-tools"
+        name = f"{role}-{framework}" if more else role
         if name in self.steps:
             return self.steps[name]
-        names = self.distribution.model_packages
+        names = (*self.distribution.model_packages, *more)
         status = self._builder_status(self.host)
         packages = self.archive.closure([self.host.debian], names, status)
         return self.step(
             name,
-            "tools that make model files",
-            name,
+            "tools that make model files" + (f" of {framework}" if more else ""),
+            role,
             self.host,
             name,
             self.host.name,
@@ -238,13 +251,21 @@ class Planner:
         )
 
     def model_preparation(
-        self, name: str, sources: Sequence[ContextFile], arguments: Sequence[str]
+        self,
+        name: str,
+        framework: str,
+        sources: Sequence[ContextFile],
+        arguments: Sequence[str],
+        tools: Step | None = None,
     ) -> Step:
-        """A model file that is made by ``zport_zoo``, at native speed."""
-        tools = self.model_tools()
+        """A framework's model file that is made by ``zport_zoo``, at native speed.
+
+        ``tools`` is the image that it is made in, where that is not of :meth:`model_tools`.
+        """
+        tools = tools or self.model_tools(framework)
         agent = PROJECT / "agent"
         code = tree_files(agent / "zport_zoo", "agent/zport_zoo", "*.py")
-        for module in ("__init__", "errors", "output"):
+        for module in ("__init__", "errors", "output", "tf_graphs"):
             place = f"zport_agent/{module}.py"
             code.append(ContextFile.local(f"agent/{place}", agent / place))
         return self.step(
@@ -355,6 +376,12 @@ class Planner:
 
 def _both(machine: Target, target: Target) -> list[str]:
     return list(dict.fromkeys([machine.debian, target.debian]))
+
+
+def version_of(agent: Agent, provided: Iterable[Provided]) -> str:
+    """Upstream's version of what an agent carries, without what a distribution adds to it."""
+    own = [one.version for one in provided if one.name == agent.versioned]
+    return own[0].partition("+")[0].partition("-")[0] if own else "0"
 
 
 def _with_version(provided: Provided, versions: dict[str, str]) -> Provided:

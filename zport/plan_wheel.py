@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from zport.errors import BlockedError, DefinitionError
 from zport.graph import cycle_error
 from zport.pypi import IndexFile
-from zport.recipes import BUILD_LOCK, TEST_LOCK, Mode, Recipe, Vendored
+from zport.recipes import BUILD_LOCK, OVERLAY, TEST_LOCK, Mode, Recipe, Vendored
 from zport.requirements import Pin
 from zport.sbom import sbom_file
 from zport.sources import coordinates, is_pinned
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 TEST_WHEELS = "test-wheels"
 VENDORED = "recipe/vendored"
-OVERLAY = "overlay"
 """Folder of a recipe with files that go into the source, such as a ``pyproject.toml`` for a project
 that has none."""
 
@@ -184,9 +183,16 @@ def recipe_files(recipe: Recipe, target: Target) -> list[ContextFile]:
         *(source_file(recipe, project, VENDORED) for project in recipe.vendored),
         *(ContextFile.local(f"recipe/patches/{p.path.name}", p.path)
           for p in recipe.patches(target)),
-        *tree_files(recipe.folder / OVERLAY, f"recipe/{OVERLAY}", "*"),
+        *_overlay_files(recipe),
         ContextFile.text("recipe/settings.json", settings),
     ]  # fmt: skip
+
+
+def _overlay_files(recipe: Recipe) -> list[ContextFile]:
+    """The overlay's files; of two of one path the recipe's own one stays."""
+    place = f"recipe/{OVERLAY}"
+    files = (file for folder in recipe.overlays for file in tree_files(folder, place, "*"))
+    return list({file.path: file for file in files}.values())
 
 
 def test_script(recipe: Recipe) -> list[ContextFile]:
@@ -212,7 +218,7 @@ def source_tree(recipe: Recipe, target: Target) -> dict[str, object]:
     return {
         "archive": f"recipe/{recipe.source.filename}",
         "vendored": vendored,
-        "overlay": (recipe.folder / OVERLAY).is_dir(),
+        "overlay": bool(recipe.overlays),
         "patched": bool(recipe.patches(target)),
     }
 

@@ -66,8 +66,9 @@ class Resolver:
 
     def resolve(self, agent: Agent, target: Target) -> list[Provided]:
         """Every requirement of the agent's closure with its provider, sorted by name."""
-        pins = [pin for pin in read_pins(agent.lock) if self.applies(pin, target)]
-        self._check_lock(agent, pins)
+        locked = read_pins(agent.lock)
+        self._check_lock(agent, locked)
+        pins = [pin for pin in locked if self.applies(pin, target)]
         packaged = [
             Provided(name, "", "distribution", package=package)
             for name, package in agent.packaged.items()

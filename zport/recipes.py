@@ -18,6 +18,7 @@ from zport.workspace import PROJECT
 
 RECIPES = PROJECT / "recipes"
 PATCHES = PROJECT / "patches"
+OVERLAY = "overlay"
 
 Mode = Literal["cross", "emulated", "native"]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -101,6 +102,9 @@ class Recipe(Definition):
     ``replaces_published`` says that the recipe's wheel is used even where the package index has
     one for the target, such as when the published one is wrong. ``not_run`` is the reason why this
     version has never been built and tested; without it, it has.
+
+    ``shares`` names the recipe of the same source whose patches this one has too, and whose overlay
+    lies below its own.
     """
 
     name: PackageName
@@ -108,6 +112,7 @@ class Recipe(Definition):
     summary: str
     replaces_published: bool = False
     not_run: str | None = None
+    shares: PackageName | None = None
     source: Source
     vendored: tuple[Vendored, ...] = ()
     build: Build = Build()
@@ -120,6 +125,13 @@ class Recipe(Definition):
         sources = [one.source for one in value] if isinstance(value, tuple) else [value]
         if not (info.data.get("not_run") or all(map(is_pinned, sources))):
             raise ValueError("a sha256 of zeros is no pin: only a recipe with not_run may have it")
+        return value
+
+    @field_validator("shares")
+    @classmethod
+    def _is_another_recipe(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and (value == info.data.get("name") or not (RECIPES / value / FILE).exists()):
+            raise ValueError(f"there is no other recipe {value}")
         return value
 
     @property
@@ -160,9 +172,15 @@ class Recipe(Definition):
         pins = _pins(self.folder / TEST_LOCK, self.test.requires)
         return next((pin for pin in pins if pin.text == itself.text), itself)
 
+    @property
+    def overlays(self) -> list[Path]:
+        """Folders of files that are added to the source; a later one's go before an earlier's."""
+        shared = [RECIPES / self.shares / OVERLAY] if self.shares else []
+        return [folder for folder in (*shared, self.folder / OVERLAY) if folder.is_dir()]
+
     def patches(self, target: Target) -> list[Patch]:
         """The patches that apply to this version on the target, in order."""
-        every = read_patches(PATCHES / self.name)
+        every = read_patches(PATCHES / (self.shares or self.name))
         return [patch for patch in every if patch.applies(target, self.version)]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from zport.debian import Closure
 from zport.targets import Target
+from zport.untrusted import require_inside
 from zport.workspace import digest, sha256_file
 
 KEY_LENGTH = 16
@@ -115,8 +116,14 @@ def package_files(closure: Closure, folder: str = "packages") -> list[ContextFil
 
 
 def tree_files(folder: Path, prefix: str, pattern: str, mode: int = 0o644) -> list[ContextFile]:
-    """The files of a folder of the checkout."""
+    """The files of a folder of the checkout.
+
+    Raises :class:`zport.errors.DefinitionError` for a link that leads out of it: what it names is
+    none of a recipe's business.
+    """
     paths = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    for path in paths:
+        require_inside(folder, str(path.relative_to(folder)), where=path)
     return [
         ContextFile.local(f"{prefix}/{path.relative_to(folder)}", path, mode)
         for path in paths

@@ -45,6 +45,11 @@ class Target:
     run_here: bool = False
 
     @property
+    def goarch(self) -> str:
+        """The architecture as OCI and Kubernetes write it: Go's name."""
+        return self.oci.rpartition("/")[2]
+
+    @property
     def byte_order_phrase(self) -> str:
         return f"{self.byte_order}-endian"
 
@@ -84,6 +89,9 @@ DEFAULT = TARGETS["s390x"]
 
 REFERENCE = TARGETS["amd64"]
 """The target whose numbers the others are compared with."""
+
+BOTH = f"{REFERENCE.name},{DEFAULT.name}"
+"""The list that is meant where one target is not enough."""
 
 
 def parse_targets(text: str) -> list[Target]:

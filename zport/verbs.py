@@ -9,6 +9,7 @@ from zport.engines import TIMED_OUT, Engine, Mount
 from zport.matrix.outcome import reason_in
 from zport.plan import AgentPlan
 from zport.targets import Target
+from zport.untrusted import keep_plain_in
 
 SECONDS = {"native": 900, "emulated": 7200}
 """How long a verb may take."""
@@ -25,6 +26,7 @@ def run_verb(
     """Run a verb on this machine; returns why it did not end well, if it did not."""
     limit = SECONDS["emulated" if plan.target != host else "native"]
     status = engine.run(plan.step.image, plan.target, command, mounts, log, limit)
+    keep_plain_in(mounts)
     if status == TIMED_OUT:
         return "no answer in time"
     return None if status == 0 else reason_in(log) or f"it ended with status {status}"

@@ -5,12 +5,14 @@ import hashlib
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from zport import debian
-from zport.debian import Archive, Closure, DebianPackage, archive_places
+from zport import apt, debian
+from zport.apt import archive_places
+from zport.debian import Archive, Closure, DebianPackage, Served
 from zport.distribution import Distribution
 from zport.errors import BlockedError, ChecksumError, FetchError, HostError
 from zport.fetch import APT_HELPER, Fetcher
@@ -94,7 +96,9 @@ def build_package(pool: Path, name: str, version: str, architecture: str, needs:
     shutil.rmtree(root)
 
 
-def write_suite(archive: Path, home: Path, suite: str) -> None:
+def write_suite(
+    archive: Path, home: Path, suite: str, header: str = "", codename: str | None = None
+) -> None:
     dist = archive / "dists" / suite
     listed = run("dpkg-scanpackages", "--multiversion", "pool", cwd=archive).strip().split("\n\n")
     sums = []
@@ -108,9 +112,9 @@ def write_suite(archive: Path, home: Path, suite: str) -> None:
             path = f"main/{folder.name}/{name}"
             sums.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} {path}\n")
     (dist / "Release").write_text(
-        f"Origin: Debian\nLabel: Debian\nSuite: {suite}\nCodename: {suite}\n"
+        f"Origin: Debian\nLabel: Debian\nSuite: {suite}\nCodename: {codename or suite}\n"
         "Date: Wed, 01 Jan 2025 00:00:00 UTC\nComponents: main\n"
-        f"Architectures: {' '.join(ARCHITECTURES)}\nSHA256:\n{''.join(sums)}"
+        f"Architectures: {' '.join(ARCHITECTURES)}\n{header}SHA256:\n{''.join(sums)}"
     )
     run("gpg", "--homedir", home, "--batch", "--yes", "--output", dist / "InRelease",
         "--clearsign", dist / "Release")  # fmt: skip
@@ -138,6 +142,10 @@ def signed(tmp_path_factory):
     # A mirror of one architecture has the whole Release, but not the files of the others.
     write_suite(archive, home, "small-updates")
     shutil.rmtree(archive / "dists/small-updates/main" / f"binary-{ARCHITECTURES[1]}")
+    write_suite(archive, home, "newest", codename="small")
+    write_suite(archive, home, "newest-updates", codename="small-updates")
+    write_suite(archive, home, "wrong", codename="large")
+    write_suite(archive, home, "past", "Valid-Until: Wed, 08 Jan 2025 00:00:00 UTC\n")
     yield archive, keyring
     run("gpgconf", "--homedir", home, "--kill", "gpg-agent")
 
@@ -221,6 +229,100 @@ def test_suites_that_the_archive_does_not_serve_for_all_are_left_out(archive, mi
 
 def test_a_suite_that_serves_the_only_architecture_is_used(mirror, workspace):
     assert Archive(workspace, SMALL, ["amd64"]).left_out == ("small-security",)
+
+
+PAST = Distribution("past", (3, 13), (2, 41), "debian:past", ())
+
+
+@pytest.fixture
+def updating(signed, tmp_path, monkeypatch):
+    """A mirror in the middle of an update: one list is older than the Release that names it."""
+    archive, keyring = signed
+    copy = tmp_path / "mirror"
+    shutil.copytree(archive, copy)
+    folder = copy / "dists/small/main/binary-s390x"
+    fresh = {path: path.read_bytes() for path in folder.iterdir()}
+    for path in fresh:
+        path.write_bytes(gzip.compress(b"") if path.suffix == ".gz" else b"")
+    monkeypatch.setattr(debian, "KEYRING", keyring)
+    monkeypatch.setenv("ZPORT_DEBIAN_MIRROR", f"copy:{copy}")
+    monkeypatch.setenv("ZPORT_DEBIAN_SECURITY_MIRROR", f"copy:{copy}/absent")
+    return fresh
+
+
+def test_a_mirror_that_is_being_updated_is_asked_again(updating, workspace, monkeypatch):
+    paused = []
+
+    def pause(seconds):
+        paused.append(seconds)
+        if len(paused) == 2:
+            for path, content in updating.items():
+                path.write_bytes(content)
+
+    monkeypatch.setattr(apt.time, "sleep", pause)
+    closure = Archive(workspace, SMALL, ARCHITECTURES).closure(["s390x"], ["leaf"])
+    assert {one.name for one in closure.packages} == {"leaf", "leaf-data"}
+    assert paused == [10, 20]
+
+
+def test_a_mirror_that_stays_between_two_updates_is_told(updating, workspace, monkeypatch):
+    monkeypatch.setattr(apt.time, "sleep", lambda seconds: None)
+    with pytest.raises(FetchError) as caught:
+        Archive(workspace, SMALL, ARCHITECTURES).closure(["s390x"], ["leaf"])
+    assert "ZPORT_DEBIAN_MIRROR" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("alias", "told"), [("newest", None), ("wrong", "Mirror|Hash"), ("absent", "Mirror|Hash")]
+)
+def test_a_release_is_read_by_its_alias_where_only_its_lists_are_whole(
+    updating, workspace, monkeypatch, alias, told
+):
+    monkeypatch.setattr(apt.time, "sleep", lambda seconds: None)
+    archive = Archive(workspace, replace(SMALL, alias=alias), ARCHITECTURES)
+    if told:
+        with pytest.raises(FetchError, match=told):
+            archive.closure(["s390x"], ["leaf"])
+        return
+    closure = archive.closure(["s390x"], ["leaf"])
+    assert {one.name for one in closure.packages} == {"leaf", "leaf-data"}
+    assert closure.date == DATE
+    assert archive.served == Served("newest", ("small-security",))
+    assert " small main" in archive.sources()
+    again = Archive(workspace, replace(SMALL, alias=alias), ARCHITECTURES)
+    assert again.closure(["s390x"], ["leaf"]) == closure
+    assert again.served == archive.served
+
+
+def test_a_release_is_read_by_its_codename_where_that_is_whole(mirror, workspace):
+    archive = Archive(workspace, replace(SMALL, alias="newest"), ARCHITECTURES)
+    assert archive.served.name == "small"
+
+
+@pytest.fixture
+def dates_count(monkeypatch):
+    """apt looks at dates, as the host's configuration, read later, may tell it not to."""
+    write_root = apt.write_root
+
+    def written(root, *arguments):
+        write_root(root, *arguments)
+        with (root / "apt.conf").open("a") as file:
+            file.write('Dir::Etc::Parts "none"; Dir::Etc::Main "none";\n')
+
+    monkeypatch.setattr(apt, "write_root", written)
+
+
+@pytest.mark.usefixtures("dates_count")
+def test_only_a_snapshot_may_be_past_its_date(mirror, workspace, tmp_path, monkeypatch):
+    with pytest.raises(FetchError, match="expired"):
+        Archive(workspace, PAST, ARCHITECTURES).closure(["s390x"], ["leaf"])
+    snapshot = tmp_path / "archive/debian/20250101T000000Z"
+    snapshot.parent.mkdir(parents=True)
+    snapshot.symlink_to(mirror)
+    monkeypatch.setenv("ZPORT_DEBIAN_MIRROR", f"copy:{snapshot}/")
+    closure = Archive(workspace, PAST, ARCHITECTURES).closure(["s390x"], ["leaf"])
+    assert {one.name for one in closure.packages} == {"leaf", "leaf-data"}
+    assert closure.date == DATE
 
 
 def test_an_archive_signed_by_another_key_is_refused(mirror, workspace, tmp_path, monkeypatch):

@@ -202,6 +202,12 @@ def test_only_what_never_ran_may_be_without_a_pin(two_versions):
     assert "only a recipe with not_run" in refused(two_versions, Recipe, text)
 
 
+@pytest.mark.parametrize("name", ["leaf", "nowhere"])
+def test_a_recipe_shares_with_another_recipe(two_versions, name):
+    text = two_versions.read_text().replace('name = "leaf"', f'name = "leaf"\nshares = "{name}"')
+    assert f"there is no other recipe {name}" in refused(two_versions, Recipe, text)
+
+
 def test_a_recipe_takes_the_patches_of_its_version_and_target(tmp_path, fixtures, monkeypatch):
     shutil.copytree(fixtures / "project/recipes", tmp_path / "recipes")
     patches = tmp_path / "patches/leaf"

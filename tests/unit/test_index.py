@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from zport.distribution import TRIXIE
 from zport.errors import BuildError, UsageError
-from zport.index import read_wheel, write_index
+from zport.index import lacking, read_wheel, write_index
+from zport.targets import REFERENCE, TARGETS
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 
@@ -335,3 +337,17 @@ def test_metadata_that_does_not_fit_is_told(tmp_path, inner, header, told):
 def test_a_project_may_be_written_in_any_form(tmp_path):
     wheel = read_wheel(make_wheel(tmp_path, "Leaf_Thing", inner=("leaf.THING", "1.0.0")))
     assert (wheel.name, wheel.requires_python) == ("leaf-thing", None)
+
+
+def test_what_no_wheel_of_the_index_gives_is_told(tmp_path):
+    made = tmp_path / "made"
+    asks = "Requires-Dist: twig>=2\nRequires-Dist: Bark_X\nRequires-Dist: stone; extra == 'all'\n"
+    asks += "Requires-Dist: sand; platform_machine != 's390x'\n"
+    wheels = [make_wheel(made, "leaf", "1.0", asks), make_wheel(made, "twig", "1.9")]
+    wheels.append(make_wheel(made, "bough", "1.0", "Requires-Dist: twig>=2\n"))
+    listed = write_index(wheels, tmp_path / "index")
+    s390x = lacking(listed, TARGETS["s390x"], TRIXIE)
+    assert s390x == {"Bark_X": ["leaf"], "twig>=2": ["bough", "leaf"]}
+    assert [*lacking(listed, REFERENCE, TRIXIE)] == ["Bark_X", "sand", "twig>=2"]
+    wheels += [make_wheel(made, "twig", "2.1"), make_wheel(made, "bark.x", "1")]
+    assert lacking(write_index(wheels, tmp_path / "index"), TARGETS["s390x"], TRIXIE) == {}

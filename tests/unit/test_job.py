@@ -9,6 +9,8 @@ from rich.console import Console
 from zport import job as job_module
 from zport.errors import BlockedError
 from zport.job import Job, Request
+from zport.models import load_models
+from zport.report.plan import print_left_out
 from zport.targets import TARGETS
 
 TARGET = TARGETS["s390x"]
@@ -56,3 +58,37 @@ def test_without_failures_nothing_is_raised(make):
     job = make("one")
     assert job.wheels
     job.raise_unplanned()
+
+
+@pytest.fixture
+def emulating(workspace):
+    """A job of some models, by a runner that emulates and one that does not."""
+
+    def make(*models, named=("all",)):
+        console = Console(file=io.StringIO(), width=200)
+        made = Job(Request([TARGET], [], None, workspace, console, models=named))
+        agent = SimpleNamespace(agent=SimpleNamespace(framework="onnxruntime"))
+        runners = [
+            SimpleNamespace(name=name, emulated=name == "qemu") for name in ("qemu", "native")
+        ]
+        loaded = {model.name: (model, None) for model in load_models(models)}
+        made.__dict__.update(agents=[agent], runners=runners, models=loaded)
+        return made
+
+    return make
+
+
+def test_models_that_are_too_heavy_to_be_emulated_are_told(emulating):
+    job = emulating("unet3d-128", "keyword-spotting", "bert-large")
+    assert job.left_out() == {"qemu": ["unet3d-128", "bert-large"]}
+    print_left_out(job)
+    said = job.request.console.file.getvalue()
+    assert "left out  unet3d-128, bert-large by qemu" in said
+    assert "--model unet3d-128" in said
+
+
+def test_a_heavy_model_that_is_named_is_not_left_out(emulating):
+    job = emulating("unet3d-128", "keyword-spotting", named=("unet3d-128",))
+    assert job.left_out() == {}
+    print_left_out(job)
+    assert job.request.console.file.getvalue() == ""

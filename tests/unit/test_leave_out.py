@@ -83,9 +83,13 @@ def test_what_is_asked_for_by_name_cannot_be_left_out():
 
 
 def test_dpkg_is_told_the_paths_with_their_reasons():
-    options = LeaveOut(files={"/usr/lib/x/tests/*": "tests"}).dpkg_options()
+    options = LeaveOut(files={"/usr/lib/x/tests/*": "tests"}).dpkg_options({})
     assert options.splitlines()[1:] == ["# tests", "path-exclude=/usr/lib/x/tests/*"]
-    assert not LeaveOut()
+
+
+def test_what_no_agent_has_stands_first_and_an_agents_own_reason_counts():
+    options = LeaveOut(files={"/b": "mine"}).dpkg_options({"/a": "all", "/b": "all"})
+    assert options.splitlines()[1:] == ["# all", "path-exclude=/a", "# mine", "path-exclude=/b"]
 
 
 @pytest.mark.parametrize(

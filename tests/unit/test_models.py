@@ -20,7 +20,8 @@ from zport.models import (
     preparation,
 )
 
-SMOKE = ["magika", "ppocr-direction", "resnet50-light", "silero-vad", "silero-vad-sequence",
+SMOKE = ["alexa-int8", "face-detection", "facial-expression", "magika", "ppocr-direction",
+         "resnet50-light", "silero-vad", "silero-vad-sequence",
          "silero-vad-torchscript"]  # fmt: skip
 LARGEST_EXPECTED = 100_000
 LARGEST_FOLDER = 5_000_000
@@ -85,8 +86,9 @@ def test_heavy_ones_are_known() -> None:
 class Recorder:
     """Stands for a planner: keeps what it is asked for."""
 
-    def model_preparation(self, name, sources, arguments):
+    def model_preparation(self, name, framework, sources, arguments):
         self.asked = name, [file.path for file in sources], " ".join(arguments)
+        self.framework = framework
         return self
 
 
@@ -109,6 +111,13 @@ def test_how_a_model_is_made(name: str, sources: list[str], arguments: str) -> N
     planner = Recorder()
     preparation(load_model(MODELS / name), planner)
     assert planner.asked == (name, sources, arguments)
+
+
+def test_a_framework_writes_its_own_files() -> None:
+    planner = Recorder()
+    preparation(load_model(MODELS / "resnet8-torchscript"), planner)
+    assert planner.framework == "pytorch"
+    assert planner.asked[2] == "build resnet8 /model/resnet8.pt --seed 2026"
 
 
 def test_a_fetched_model_needs_no_step() -> None:

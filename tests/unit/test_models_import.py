@@ -207,8 +207,8 @@ def md5(content: bytes) -> str:
 @pytest.fixture
 def served(tmp_path: Path) -> str:
     """A folder with a model's files, as a URL."""
-    folder = tmp_path / "served"
-    folder.mkdir()
+    folder = tmp_path / "foreign" / "served"
+    folder.mkdir(parents=True)
     (folder / "new.onnx").write_bytes(GRAPH)
     (folder / "labels.txt").write_bytes(LABELS)
     return folder.as_uri()
@@ -229,12 +229,12 @@ def test_what_was_fetched_once_is_known_without_a_network(put, tmp_path: Path, s
     assert fetched.manifest
     sha256 = hashlib.sha256(GRAPH).hexdigest()
     assert fetched.manifest.model.graph_checksum == f"sha256:{sha256}"
-    (tmp_path / "served" / "new.onnx").unlink()
+    (tmp_path / "foreign" / "served" / "new.onnx").unlink()
     assert weights(tmp_path).examined(judged).runnable
 
 
 def test_a_file_that_was_changed_since(put, tmp_path: Path, served: str) -> None:
-    (tmp_path / "served" / "new.onnx").write_bytes(b"another")
+    (tmp_path / "foreign" / "served" / "new.onnx").write_bytes(b"another")
     judged = judge(read_foreign(put(second(model=model_at(served)))), [AGENT], Wish())
     one = weights(tmp_path, fetch=True).examined(judged)
     assert "the manifest has" in said(one)
@@ -252,7 +252,8 @@ def test_a_file_that_is_not_there(put, tmp_path: Path, served: str) -> None:
 
 
 def test_files_in_an_archive(put, tmp_path: Path) -> None:
-    archive = tmp_path / "net.tar.gz"
+    archive = tmp_path / "foreign" / "net.tar.gz"
+    archive.parent.mkdir()
     with tarfile.open(archive, "w:gz") as tar:
         for name, content in (("net/new.onnx", GRAPH), ("net/labels.txt", LABELS)):
             entry = tarfile.TarInfo(name)

@@ -232,7 +232,7 @@ def test_the_date_of_the_archive_counts(project, monkeypatch):
 def test_a_dockerfile_names_the_images_of_its_needs_by_key_and_no_other(project, mode):
     planned = steps(mode=mode)
     for step in planned.values():
-        named = set(re.findall(r"localhost/\S+", step.dockerfile))
+        named = set(re.findall(r"localhost/[^\s\"]+", step.dockerfile))
         assert named == {planned[need].image for need in step.needs}, step.name
         assert step.image.endswith(step.key)
 
@@ -273,6 +273,23 @@ def test_a_recipe_without_a_script_takes_none(project):
     step = plan_wheel(planner(), load_recipe("leaf"), S390X)
     assert "test_leaf" not in step.dockerfile
     assert not re.search(r"^COPY test/", step.dockerfile, re.MULTILINE)
+
+
+def test_a_recipe_builds_what_it_shares_with_another(project):
+    leaf, twig = project / "recipes/leaf", project / "recipes/twig"
+    shutil.copytree(leaf, twig)
+    change(twig / "recipe.toml", 'name = "leaf"', 'name = "twig"\nshares = "leaf"')
+    for folder, files in {leaf: ("below.txt", "both.txt"), twig: ("both.txt", "own.txt")}.items():
+        (folder / "overlay").mkdir()
+        for name in files:
+            (folder / "overlay" / name).write_text(folder.name)
+    write_patch("")(project)
+    step = plan_wheel(planner(), load_recipe("twig"), S390X)
+    shared = {file.path: file.source for file in step.context if file.path.startswith("recipe/")}
+    assert shared["recipe/overlay/below.txt"] == leaf / "overlay/below.txt"
+    assert shared["recipe/overlay/both.txt"] == twig / "overlay/both.txt"
+    assert shared["recipe/overlay/own.txt"] == twig / "overlay/own.txt"
+    assert [path for path in shared if path.startswith("recipe/patches/")]
 
 
 def test_a_version_that_is_not_pinned_is_not_built(project):

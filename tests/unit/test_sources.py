@@ -20,6 +20,7 @@ from zport.pypi import Index, IndexFile
 from zport.sources import Source, coordinates
 from zport.step import ContextFile
 
+PROJECT = Path(__file__).resolve().parents[2]
 SHA256 = "a" * 64
 COMMIT = "b" * 40
 PYPI = {"kind": "pypi", "filename": "leaf-1.0.tar.gz", "sha256": SHA256}
@@ -328,6 +329,20 @@ def test_a_host_without_apt_is_told(suite, fetcher, file, monkeypatch):
 
 
 def test_a_security_suite_needs_a_place_of_its_own(workspace, file, monkeypatch):
-    monkeypatch.setattr(debian, "archive_places", lambda: {"Debian": "file:/x"})
+    monkeypatch.setattr("zport.apt.archive_places", lambda: {"Debian": "file:/x"})
     with pytest.raises(FetchError, match="small-security"):
         locate(workspace, DebianSourceFile(**{**file.__dict__, "suite": "small-security"}))
+
+
+@pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="needs a git checkout")
+def test_no_file_names_a_registrys_host():
+    """Where pip, apt and npm get things from is their configuration's to say."""
+    hosts = [
+        ("pypi", "org"), ("pythonhosted", "org"), ("deb", "debian", "org"),
+        ("security", "debian", "org"), ("registry", "npmjs", "org"),
+    ]  # fmt: skip
+    pattern = "|".join(r"\.".join(host) for host in hosts)
+    command = ["git", "grep", "-I", "-l", "-i", "-E", pattern]
+    found = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert found.stdout.splitlines() == []
+    assert found.returncode == 1, found.stderr

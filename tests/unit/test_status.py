@@ -9,7 +9,8 @@ from zport.cli import app
 from zport.cli.status import PAGE
 from zport.defects import Defect
 from zport.errors import DefinitionError
-from zport.status.gather import Package, _state, gather, load_audits
+from zport.models import load_models
+from zport.status.gather import Package, _state, gather, load_audits, untried_models
 from zport.status.page import as_html, as_markdown, in_table, suite_text
 from zport.status.records import Records, WheelRun, load_records, record
 from zport.targets import DEFAULT
@@ -31,6 +32,22 @@ def test_every_recipe_defect_and_audit_is_on_the_page():
     names = {one.name for one in gather(load_records())}
     assert {"numpy", "protobuf", "onnxruntime"} <= names
     assert set(load_audits()) <= names
+
+
+def test_a_model_that_nobody_ran_is_told():
+    records = load_records()
+    ran = {one.model for one in records.cells}
+    one = max(load_models(["all"]), key=lambda model: model.manifest.extension().gflop or 0)
+    without = {one.name, "keyword-spotting"}
+    fewer = tuple(cell for cell in records.cells if cell.model not in without)
+    known = records.model_copy(update={"cells": fewer})
+    page = as_markdown([], known)
+    assert f"| {one.name} | | | not run: 955 GFLOP are emulated only when it is named |" in page
+    assert "| keyword-spotting | | | not run: not yet |" in page
+    assert f"<td>{one.name}</td>" in as_html([], known)
+    assert {model.name for model in untried_models(known)} == without | (
+        {model.name for model in load_models(["all"])} - ran
+    )
 
 
 def build_folder(root, name="made_up-1.0-cp313-cp313-manylinux_2_38_%s.whl"):

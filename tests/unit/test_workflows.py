@@ -1,5 +1,6 @@
 """The project's own CI: workflows fit GitHub's schema and pin what they run; scripts parse."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
-SCRIPTS = [PROJECT / ".ci/run", PROJECT / "ci/setup-test-host", PROJECT / "ci/start-dockerd"]
+CI_SCRIPTS = ("setup-test-host", "start-dockerd", "registry-login", "gather-runs")
+SCRIPTS = [PROJECT / ".ci/run", *(PROJECT / "ci" / name for name in CI_SCRIPTS)]
 
 
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.name)
@@ -50,3 +52,51 @@ def test_script_parses_is_strict_and_executable(script):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     assert "set -euo pipefail" in script.read_text()
     assert script.stat().st_mode & 0o111
+
+
+def ran(script, *arguments, **environment):
+    command = [PROJECT / "ci" / script, *arguments]
+    environment = {"PATH": os.environ["PATH"], **environment}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_runs_of_several_machines_get_numbers_of_their_own(tmp_path):
+    for name, text in (("a", "one"), ("b", "two")):
+        (tmp_path / "collected" / name).mkdir(parents=True)
+        (tmp_path / "collected" / name / "run-1.json").write_text(text)
+    done = ran("gather-runs", tmp_path / "collected", tmp_path / "results")
+    assert done.returncode == 0, done.stderr
+    kept = sorted(tmp_path.glob("results/run-*.json"))
+    assert [(path.name, path.read_text()) for path in kept] == [
+        ("run-1.json", "one"), ("run-2.json", "two"),
+    ]  # fmt: skip
+
+
+def test_no_runs_at_all_are_an_error(tmp_path):
+    done = ran("gather-runs", tmp_path / "collected", tmp_path / "results")
+    assert done.returncode == 13
+    assert "no run files in" in done.stderr
+
+
+def test_without_a_password_nobody_logs_in():
+    done = ran("registry-login", "registry.example.org/team")
+    assert done.returncode == 0
+    assert "not logging in to registry.example.org" in done.stdout
+
+
+def test_a_password_without_a_user_is_an_error():
+    done = ran("registry-login", "registry.example.org/team", REGISTRY_PASSWORD="x")
+    assert done.returncode != 0
+    assert "REGISTRY_USER is not" in done.stderr
+
+
+def test_the_password_is_no_argument(tmp_path):
+    """What a command was started with, every process of the machine can read."""
+    fake = tmp_path / "buildah"
+    fake.write_text('#!/bin/sh\necho "$@"; cat\n')
+    fake.chmod(0o755)
+    done = ran("registry-login", "registry.example.org:5000/team", REGISTRY_USER="me",
+               REGISTRY_PASSWORD="secret", PATH=f"{tmp_path}:{os.environ['PATH']}")  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "login --username me --password-stdin registry.example.org:5000", "secret",
+    ]  # fmt: skip

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +13,15 @@ from typing import Any
 from zport.engines import TIMED_OUT
 from zport.matrix.batch import SERVED, Batch
 from zport.matrix.cells import AGENT_SAYS_NO, AGENT_UNSUPPORTED, Cell, CellRun, Verdict
+from zport.untrusted import take_over
 from zport.workspace import part_folder, read_json, write_json
 
 SPOKEN = "zport-agent: "
 LOG = "log.txt"
 KINDS: dict[int, Verdict] = {AGENT_UNSUPPORTED: "unsupported", TIMED_OUT: "timeout"}
 """What an exit status of the agent program means; any other is a crash."""
+NO_RECORD = 1
+"""The status of a cell whose own code has removed the record of it."""
 TAIL = 4000
 """So many characters of a container's log are kept with the cell that died in it."""
 
@@ -27,26 +29,26 @@ TAIL = 4000
 def keep_served(cell: Cell, batch: Batch, folder: Path) -> None:
     """Move a finished cell's files to its own folder, with a record of how it ended."""
     with part_folder(folder) as part:
-        for path in (batch.out / cell.name).iterdir():
-            shutil.move(path, part / path.name)
-        commands = {one["verb"]: one for one in read_json(part / SERVED)["commands"]}
-        (part / SERVED).unlink()
+        take_over(batch.out / cell.name, part)
+        served = read_json(part / SERVED) or {"commands": []}
+        commands = {one["verb"]: one for one in served["commands"]}
+        (part / SERVED).unlink(missing_ok=True)
         status = {verb: one["status"] for verb, one in commands.items()}
+        status.setdefault(cell.verbs[0], NO_RECORD)
         failed = status[cell.verbs[0]] != 0
         _write_record(part, cell, batch, {
             **{verb: status.get(verb) for verb in cell.verbs},
             "seconds": {verb: one["seconds"] for verb, one in commands.items()},
             "reason": reason_in(part / LOG) if failed else None,
         })  # fmt: skip
-    (batch.out / cell.name).rmdir()
 
 
 def keep_dead(cell: Cell, batch: Batch, folder: Path, statuses: Sequence[int], log: Path) -> None:
     """Keep what is there of a cell that its container ended with."""
     with part_folder(folder) as part:
         left = batch.out / f"{cell.name}.part"
-        for path in left.iterdir() if left.exists() else ():
-            shutil.move(path, part / path.name)
+        if left.is_symlink() or left.exists():
+            take_over(left, part)
         with (part / LOG).open("a") as file:
             file.write(f"\nthe container's own log, its last lines:\n{_tail(log)}")
         # Of several containers only the one with this cell did not end as it should.

@@ -11,6 +11,7 @@ from zport_agent.byteorder import refusal
 from zport_agent.errors import ManifestError
 from zport_agent.manifest import Manifest, load_manifest
 
+from zport.agents import load_agents
 from zport.definitions import choose_by_name
 from zport.engines import Engine
 from zport.errors import DefinitionError
@@ -18,6 +19,7 @@ from zport.fetch import Fetcher, Member, Source, UrlFile
 from zport.plan import Planner
 from zport.pypi import IndexFile
 from zport.step import ContextFile, Step
+from zport.untrusted import require_inside
 from zport.workspace import PROJECT, Workspace, digest, part_folder, sha256_file
 
 MODELS = PROJECT / "models"
@@ -145,6 +147,9 @@ def load_model(folder: Path) -> Model:
         declared = manifest.extension().byte_order
     except ManifestError as error:
         raise DefinitionError(str(error), next_step="see CONTRIBUTING: a model") from error
+    own = manifest.extension()
+    for name in filter(None, (*own.inputs, own.expected, own.network)):
+        require_inside(folder, name, where=manifest.path)
     reason = refusal(manifest.model.graph_path, declared)
     if reason:
         raise DefinitionError(reason, where=manifest.path, next_step="see models/README.md")
@@ -152,21 +157,35 @@ def load_model(folder: Path) -> Model:
 
 
 def preparation(model: Model, planner: Planner) -> Step | None:
-    """The step that makes the model's graph, if it is not used as fetched."""
+    """The step that makes the model's graph, or another of it, if there is one."""
     kind = model.manifest.preparation
     if kind is None:
         return None
     graph = PurePosixPath(model.manifest.model.graph_path).name
+    framework = model.manifest.framework.name.lower()
     own = model.manifest.extension()
     seed = ["--seed", str(own.seed)] if own.seed is not None else []
     if own.build:
         options = [f"--option {key}={value}" for key, value in sorted(own.build.options.items())]
         arguments = ["build", own.build.architecture, f"/model/{graph}", *seed, *options]
-        return planner.model_preparation(model.name, [], arguments)
+        return planner.model_preparation(model.name, framework, [], arguments)
+    if own.convert:
+        return _conversion(model, own.convert, planner)
     source = model.sources()[graph]
     context = [ContextFile(f"source/{graph}", source.sha256, source)]
     arguments = [kind, f"/source/{graph}", f"/model/{graph}", *seed]
-    return planner.model_preparation(model.name, context, arguments)
+    return planner.model_preparation(model.name, framework, context, arguments)
+
+
+def _conversion(model: Model, ending: str, planner: Planner) -> Step:
+    """The step that writes what a model is converted to, in its framework's own agent's image."""
+    framework = model.manifest.framework.name.lower()
+    graph = PurePosixPath(model.manifest.model.graph_path)
+    sources = model.sources()
+    context = [ContextFile(f"source/{name}", one.sha256, one) for name, one in sources.items()]
+    arguments = ["convert", f"/source/{graph.name}", f"/model/{graph.stem}.{ending}"]
+    tools = planner.agent(load_agents(framework)[0], planner.host).step
+    return planner.model_preparation(model.name, framework, context, arguments, tools)
 
 
 def files_key(model: Model, step: Step | None) -> str:

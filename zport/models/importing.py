@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from zport.agents import Agent
 from zport.errors import UsageError
 from zport.models.foreign import Finding, Foreign, code_findings
+from zport.untrusted import require_inside
 from zport.workspace import part_folder
 
 _MODULES = {"pillow": "PIL", "pyyaml": "yaml", "mlcommons-loadgen": "mlperf_loadgen"}
@@ -95,6 +96,7 @@ def _own_inputs(foreign: Foreign) -> list[Path]:
     for path in paths:
         if not path.is_file():
             raise UsageError("no such input", where=path, next_step="give files with --input")
+        require_inside(foreign.path.parent, path.name, where=foreign.path)
     return paths
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from zport_agent.byteorder import refusal
 from zport_agent.manifest import Manifest, ModelFiles
@@ -19,6 +20,7 @@ from zport.errors import ChecksumError, ZportError
 from zport.fetch import Fetcher, Member, admit, download, extract_member
 from zport.models.foreign import Finding, Foreign
 from zport.pypi import IndexFile
+from zport.untrusted import require_inside
 from zport.workspace import digest, make_folder, read_json, sha256_file, write_json
 
 _FIELDS = ("graph", "weights", "features")
@@ -79,6 +81,7 @@ class Weights:
             if archive:
                 sha256 = self._member(archive, place)
             elif place.url and (sha256 is None or self.fetch):
+                _require_own(manifest, place.url, place.checksum)
                 sha256 = self._file(place.url, place.checksum)
             elif self.fetch and sha256 and manifest.model.source:
                 self._from_index(manifest, place, sha256)
@@ -91,6 +94,7 @@ class Weights:
         source = manifest.model.source
         if not manifest.model.is_archive or source is None or source.kind == "pypi":
             return None
+        _require_own(manifest, source.url, source.sha256)
         sha256 = self._file(source.url, source.sha256)
         if sha256 is None or not self.fetcher.cached(sha256).exists():
             return None
@@ -158,6 +162,15 @@ def _orders(manifest: Manifest) -> Iterator[Finding]:
         if reason and place.field != "features":
             text, _, step = reason.partition("; ")
             yield Finding("byte order", text, step)
+
+
+def _require_own(manifest: Manifest, url: str, checksum: str | None) -> None:
+    """Raise :class:`DefinitionError` for a file of this machine that the manifest has no business
+    with: whoever pins a file has it, and one beside the manifest came with it."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not checksum:
+        folder = manifest.path.parent
+        require_inside(folder, url2pathname(parts.path), where=manifest.path)
 
 
 def _require(what: str, checksum: str | None, found: dict[str, str], part: Path | None = None

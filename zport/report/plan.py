@@ -51,11 +51,24 @@ def print_plan(job: Job, *, verbose: bool) -> None:
         left_out = ", ".join(job.archive.left_out)
         console.print(f"warning   the archive does not serve {left_out}: left out", style="yellow",
                       soft_wrap=True)  # fmt: skip
+    if (name := job.archive.served.name) != (suite := job.archive.distribution.suite):
+        console.print(f"note      the mirror has only a part of {suite}'s lists: they are read "
+                      f"under its other name, {name}", soft_wrap=True)  # fmt: skip
     missing, total = job.missing(), len(job.planner.steps)
     console.print(f"steps     {len(missing)} of {total} to build, first roots "
                   f"{job.planner.origin.phrase}")  # fmt: skip
     if verbose:
         console.print(_steps(job, missing), soft_wrap=True)
+
+
+def print_left_out(job: Job) -> None:
+    """A line for each runner that some models are too heavy for."""
+    for runner, names in job.left_out().items():
+        job.request.console.print(
+            f"left out  {', '.join(names)} by {runner}: emulating them takes long; "
+            f"to run one, name it: --model {names[0]}",
+            soft_wrap=True,
+        )
 
 
 def _counted(agent: AgentPlan) -> str:

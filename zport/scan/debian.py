@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from zport.debian import Archive, apt, upstream_version
+from zport import apt
+from zport.debian import Archive, upstream_version
 from zport.targets import Target
 from zport.workspace import digest, write_json
 
@@ -59,7 +60,7 @@ class PythonPackages(Archive):
 
     def _shown(self, target: Target, packages: Iterable[str]) -> dict[str, str]:
         root = self._root([target.debian])
-        shown = apt(root, "apt-cache", "show", "--no-all-versions", *dict.fromkeys(packages))
+        shown = apt.run(root, "apt-cache", "show", "--no-all-versions", *dict.fromkeys(packages))
         return {name: upstream_version(version) for name, version in STANZA.findall(shown.stdout)}
 
 

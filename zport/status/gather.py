@@ -14,6 +14,7 @@ from pydantic import Field
 from zport.agents import agent_names, load_agents
 from zport.defects import Defect, load_defects
 from zport.definitions import Definition, Line, load_definition
+from zport.models import ALL, Model, load_models
 from zport.recipes import Recipe, load_recipes
 from zport.status.records import Records, WheelRun
 from zport.suites.outcomes import KNOWN
@@ -95,6 +96,12 @@ def gather(records: Records) -> list[Package]:
         | set(load_audits())
     )
     return [_package(name, recipes.get(name), records, target) for name in sorted(names)]
+
+
+def untried_models(records: Records) -> list[Model]:
+    """The models that no agent has run on the target."""
+    tried = {one.model for one in records.cells}
+    return [model for model in load_models([ALL]) if model.name not in tried]
 
 
 def _package(name: str, recipe: Recipe | None, records: Records, target: Target) -> Package:

@@ -9,7 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from zport.status.gather import STATES, Package
+from zport.models import Model
+from zport.status.gather import STATES, Package, untried_models
 from zport.status.records import Records
 from zport.targets import Target, find_target
 
@@ -39,6 +40,7 @@ def _rendered(name: str, packages: Sequence[Package], records: Records) -> str:
     return TEMPLATES.get_template(name).render(
         packages=packages, target=target, states=STATES, cells=records.cells,
         audits=[one.audit for one in packages if one.audit],
+        untried=untried_models(records), cost=cost_text,
         counts=f"{len(packages)} packages: {words}",
         how=how_text, defects=defect_text, number=number_text, md=in_table,
         suite=lambda one: suite_text(one.suite, target),
@@ -73,6 +75,13 @@ def suite_text(suite: dict[str, Any] | None, target: Target) -> str:
     unexplained = sum(1 for one in suite["differences"] if not one.get("cause"))
     differ = f"; {len(suite['differences'])} differ"
     return f"{suite['version']} {'; '.join(counted)}{differ}, {unexplained} unexplained"
+
+
+def cost_text(model: Model) -> str:
+    """Why a model may not have been run: what one pass over its inputs costs."""
+    if not model.is_heavy:
+        return "not yet"
+    return f"{model.manifest.extension().gflop:g} GFLOP are emulated only when it is named"
 
 
 def defect_text(package: Package) -> str:

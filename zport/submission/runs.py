@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from zport_agent.loadgen_names import Scenario
 
 from zport.errors import SubmissionError
 from zport.submission.logs import DetailLog, read_detail
@@ -19,7 +20,6 @@ LOGS = "loadgen"
 SUMMARY, DETAIL, ANSWERS = (
     f"mlperf_log_{name}" for name in ("summary.txt", "detail.txt", "accuracy.json")
 )
-Scenario = Literal["SingleStream", "MultiStream", "Server", "Offline"]
 Word = Annotated[str, StringConstraints(pattern=r"^[^\s/]+$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Json = dict[str, Any]

@@ -15,6 +15,7 @@ from zport.progress import Progress
 from zport.suites.outcomes import Outcomes, read_outcomes
 from zport.suites.plan import SuitePlan
 from zport.targets import Target
+from zport.untrusted import keep_plain
 from zport.workspace import Workspace, digest, part_folder, read_json, write_json
 
 PYTEST = (
@@ -87,6 +88,7 @@ class SuiteRunner:
                 plan.step.image, plan.target, [*PYTEST, *plan.suite.pytest],
                 [Mount(folder, "/results", writable=True)], log, limit,
             )  # fmt: skip
+            keep_plain(folder)
             if status == TIMED_OUT:
                 raise BuildError(
                     f"the suite did not end within {limit} s",

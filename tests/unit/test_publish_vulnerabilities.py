@@ -1,0 +1,81 @@
+"""Vulnerabilities by Debian's security tracker, for what a bill lists."""
+
+import json
+
+import pytest
+
+from zport.errors import FetchError, UsageError
+from zport.publish.vulnerabilities import is_older, list_vulnerabilities, read_tracker
+
+BILL = {
+    "components": [
+        {"purl": "pkg:deb/debian/libc6@2.41-12?arch=s390x&upstream=glibc"},
+        {"purl": "pkg:deb/debian/libc-bin@2.41-12?arch=s390x&upstream=glibc"},
+        {"purl": "pkg:deb/debian/libpython3.13@3.13.5-2%2Bb1?upstream=python3.13%403.13.5-2"},
+        {"purl": "pkg:deb/debian/zlib1g@1%3A1.3-1%2Bb1?arch=s390x&upstream=zlib"},
+        {"purl": "pkg:pypi/numpy@2.0"},
+    ]
+}  # fmt: skip
+
+
+def entry(status, fixed=None, release="trixie"):
+    state = {"status": status, "urgency": "low"} | ({"fixed_version": fixed} if fixed else {})
+    return {"releases": {release: state}}
+
+
+def found(tracker):
+    listing = list_vulnerabilities(BILL, tracker, "trixie")
+    return [(one.cve, one.source, one.fixed) for one in listing.found]
+
+
+def test_what_is_open_and_what_is_mended_later_is_found():
+    tracker = {
+        "glibc": {"CVE-1": entry("open"), "CVE-2": entry("resolved", "2.41-12"),
+                  "CVE-3": entry("resolved", "2.41-13"), "CVE-4": entry("resolved", "0"),
+                  "CVE-5": entry("undetermined"), "CVE-6": entry("open", release="sid")},
+        "python3.13": {"CVE-7": entry("resolved", "3.13.5-2"),
+                       "CVE-8": entry("resolved", "3.13.5-3")},
+        "zlib": {"CVE-9": entry("resolved", "1:1.3-1")},
+        "other": {"CVE-10": entry("open")},
+    }  # fmt: skip
+    assert found(tracker) == [
+        ("CVE-1", "glibc", None),
+        ("CVE-3", "glibc", "2.41-13"),
+        ("CVE-8", "python3.13", "3.13.5-3"),
+    ]
+
+
+def test_packages_of_a_source_are_named_and_others_counted():
+    listing = list_vulnerabilities(BILL, {"glibc": {"CVE-1": entry("open")}}, "trixie")
+    assert listing.found[0].packages == ("libc-bin", "libc6")
+    assert (listing.judged, listing.unjudged) == (4, 1)
+
+
+def test_versions_are_debians():
+    assert is_older("1.0~rc1-1", "1.0-1")
+    assert is_older("9.9", "1:0.1")
+    assert not is_older("1.10", "1.9")
+
+
+@pytest.mark.parametrize("bill", [{}, {"components": [{}]}, {"components": [{"purl": "x"}]}, []])
+def test_another_bill_is_refused(bill):
+    with pytest.raises(UsageError, match="not a CycloneDX bill"):
+        list_vulnerabilities(bill, {}, "trixie")
+
+
+@pytest.mark.parametrize("tracker", [{"glibc": []}, {"glibc": {"CVE-1": {}}}, {"glibc": {"C": 1}}])
+def test_other_data_is_refused(tracker):
+    with pytest.raises(UsageError, match="not the data of Debian's security tracker"):
+        list_vulnerabilities(BILL, tracker, "trixie")
+
+
+def test_the_data_is_read_from_a_file(tmp_path):
+    file = tmp_path / "json"
+    file.write_text(json.dumps({"glibc": {}}))
+    assert read_tracker(str(file)) == {"glibc": {}}
+    for content in ("", "[]", "{"):
+        file.write_text(content)
+        with pytest.raises(FetchError):
+            read_tracker(str(file))
+    with pytest.raises(FetchError, match="cannot be read"):
+        read_tracker(str(tmp_path / "absent"))
