@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
+from loopback_registry import Registry, running_registry
 from playwright.sync_api import Browser, sync_playwright
 
 from zport.engines import Engine, select_engine
 from zport.errors import EngineError
-from zport.targets import TARGETS
+from zport.targets import REFERENCE, TARGETS
 from zport.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +71,28 @@ def main_job() -> MainJob:
     return MainJob(process, json.loads(latest.read_text()), workspace)
 
 
+@pytest.fixture(scope="session")
+def agent_images() -> dict[str, str]:
+    """The names of the agent's images, by target; built if they are not, and nothing is run."""
+    if os.geteuid() != 0:
+        pytest.skip("Buildah and binfmt need root")
+    both = f"{IBM_Z.name},{REFERENCE.name}"
+    process = build_py("--arch", both, "--no-test", "--engine", "buildah")
+    assert process.returncode == 0, process.stdout + process.stderr
+    return {one.name: f"localhost/zport/{AGENT}:1.21.0-{one.name}" for one in (IBM_Z, REFERENCE)}
+
+
+@pytest.fixture
+def daemon() -> docker.DockerClient:
+    """Docker itself, where it answers; CI has it."""
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except docker.errors.DockerException as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    return client
+
+
 @pytest.fixture(params=["buildah", "docker"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each engine that works here; CI has both."""
@@ -78,6 +102,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     except EngineError as error:
         pytest.skip(f"{request.param}: {error.message}")
     return chosen
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """A registry on loopback with storage of its own, which Buildah may ask without TLS."""
+    with running_registry(tmp_path) as started:
+        monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+        yield started
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITE, MIRROR = "bookworm", "http://deb.debian.org/debian"
+from zport.apt import archive_places
+
+SUITE = "bookworm"
 PACKAGES = (
     "bash", "base-files", "base-passwd", "busybox-static", "coreutils", "findutils", "grep", "gzip",
     "iproute2", "kmod", "libc-bin", "linux-image-s390x", "mount", "netbase", "openssh-server",
@@ -80,7 +82,8 @@ def make_disk(folder: Path) -> None:
     root = folder / "root"
     _run(
         "mmdebstrap", "--mode=root", "--variant=extract", "--architectures=s390x", "--format=dir",
-        "--quiet", f"--include={','.join(PACKAGES)}", SUITE, root, MIRROR,
+        "--quiet", f"--include={','.join(PACKAGES)}", SUITE, root,
+        archive_places()["Debian"],
     )  # fmt: skip
     for name, content in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import socket
 import subprocess
 import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import AGENT, IBM_Z, IMAGE, SEEDED_FOLDERS, MainJob, build_py
+from loopback_registry import Registry, buildah
 from rich.console import Console
 
 from zport.agents import load_agents
@@ -22,7 +19,7 @@ from zport.build import Builder, missing_steps
 from zport.distribution import TRIXIE
 from zport.engines import Engine, select_engine
 from zport.engines.buildah import Buildah
-from zport.errors import EngineError
+from zport.errors import EngineError, RegistryError
 from zport.job import Job, Request
 from zport.origin import STATUS_FILE, Origin, Policy, find_origin
 from zport.targets import REFERENCE
@@ -30,108 +27,7 @@ from zport.workspace import Workspace
 
 NOWHERE = "127.0.0.1:1/debian:trixie-slim"
 """Nothing listens on port 1."""
-INDEX = "application/vnd.oci.image.index.v1+json"
 TARGETS = (IBM_Z, REFERENCE)
-
-
-@dataclass(frozen=True)
-class Registry:
-    """A registry that was started for a test."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-
-    @property
-    def image(self) -> str:
-        """The reference that roots are asked for under."""
-        return f"{self.address}/debian:trixie-slim"
-
-    def push_roots(self, names: list[str]) -> None:
-        """Push local images as one reference of several platforms."""
-        bundle = f"localhost/zport-test/roots:{self.address.rpartition(':')[2]}"
-        buildah("manifest", "create", bundle)
-        try:
-            for name in names:
-                buildah("manifest", "add", bundle, f"containers-storage:{name}")
-            there = f"docker://{self.image}"
-            # Of all its commands only this one does not read CONTAINERS_REGISTRIES_CONF.
-            buildah("manifest", "push", "--all", "--tls-verify=false", bundle, there)
-        finally:
-            buildah("manifest", "rm", bundle)
-
-    def digests(self) -> dict[str, str]:
-        """The digest of the roots' index, under ``index``, and of each architecture's manifest."""
-        url = f"http://{self.address}/v2/debian/manifests/trixie-slim"
-        request = urllib.request.Request(url, headers={"Accept": INDEX})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found = {"index": answer.headers["Docker-Content-Digest"]}
-            manifests = json.load(answer)["manifests"]
-        return found | {m["platform"]["architecture"]: m["digest"] for m in manifests}
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-
-
-def buildah(*arguments: str) -> str:
-    done = subprocess.run(["buildah", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """Debian's docker-registry with storage of its own, which Buildah may ask without TLS."""
-    if not shutil.which("docker-registry"):
-        pytest.skip("docker-registry is not installed: ci/setup-test-host does it")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    settings = tmp_path / "registry.yml"
-    settings.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path / 'registry'}}}}}\n"
-        f"http: {{addr: '{address}'}}\n"
-    )
-    clients = tmp_path / "registries.conf"
-    clients.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
-    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(clients))
-    with (tmp_path / "registry.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["docker-registry", "serve", str(settings)], stdout=log, stderr=subprocess.STDOUT
-        )
-    started = Registry(address, process)
-    try:
-        _await(address)
-        yield started
-    finally:
-        started.stop()
-        _forget(address)
-
-
-def _await(address: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"http://{address}/v2/", timeout=5).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the registry does not answer")
-
-
-def _forget(address: str) -> None:
-    """Take the names of a registry that is no more out of the engines' stores."""
-    for name in Buildah().images():
-        if name.startswith(address):
-            buildah("rmi", name)
-    if shutil.which("docker"):
-        listed = subprocess.run(
-            ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        names = [name for name in listed.stdout.split() if name.startswith(address)]
-        if names:
-            subprocess.run(["docker", "rmi", *names], capture_output=True, check=False)
 
 
 def job_on(workspace: Workspace, engine: Engine, base: Policy, image: str = NOWHERE) -> Job:
@@ -309,8 +205,8 @@ def test_pushed_agents_can_be_pulled_and_run(
         "--arch", "s390x", "--engine", "buildah", "--no-test", "--push", f"{registry.address}/ns"
     )
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
-    reference = f"{registry.address}/ns/{AGENT}:1.21.0-s390x"
-    assert f"pushed    {reference}" in pushed.stdout
+    reference = f"{registry.address}/ns/{AGENT}:onnxruntime-1.21.0"
+    assert f"published {reference}\n" in pushed.stdout
     engine, log = Buildah(), tmp_path / "log"
     pinned = engine.pull(reference, IBM_Z)
     assert engine.facts(pinned).layers == engine.facts(IMAGE).layers
@@ -350,6 +246,6 @@ def test_a_push_that_fails_is_told(engine: Engine, registry: Registry, main_job:
 
 def test_push_to_nowhere_is_one_clear_message(main_job: MainJob) -> None:
     refused = build_py("--engine", "buildah", "--no-test", "--push", "127.0.0.1:1/ns")
-    assert refused.returncode == 9, refused.stdout + refused.stderr
+    assert refused.returncode == RegistryError.exit_code, refused.stdout + refused.stderr
     assert f"127.0.0.1:1/ns/{AGENT}" in refused.stderr
     assert "Traceback" not in refused.stderr

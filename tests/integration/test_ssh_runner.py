@@ -116,10 +116,11 @@ def project(main_job: MainJob, tmp_path_factory: pytest.TempPathFactory) -> Path
     return copy
 
 
-def start(project: Path, config: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(
+    project: Path, config: Path, *arguments: str, verb: str = "matrix"
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "zport", "matrix", "--engine", "buildah", "--agent", AGENT,
-         *arguments],
+        [sys.executable, "-m", "zport", verb, "--engine", "buildah", "--agent", AGENT, *arguments],
         cwd=project, env=os.environ | {"ZPORT_SSH_CONFIG": str(config)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -172,6 +173,22 @@ def test_the_image_is_sent_once(machine: Loopback, project: Path) -> None:
     assert again.returncode == 0, said
     assert images.stat().st_mtime_ns == before
     assert [cell["verdict"] for cell in far_cells(project)] == ["pass"]
+
+
+def test_a_bench_runs_there_with_the_image_that_was_sent(machine: Loopback, project: Path) -> None:
+    images = machine.folder / "store/overlay-images/images.json"
+    before = images.stat().st_mtime_ns
+    running = start(project, machine.folder / "ssh_config", "--arch", "amd64", "--runner",
+                    machine.url, "--model", "silero-vad", "--scenario", "SingleStream",
+                    "--accuracy", verb="bench")  # fmt: skip
+    said = running.communicate(timeout=PATIENCE)[0]
+    assert running.returncode == 0, said
+    assert images.stat().st_mtime_ns == before
+    paths = (project / "build/bench/silero-vad").glob("*/*/*/*/record.json")
+    kept = {path: json.loads(path.read_text()) for path in paths}
+    (path,) = [path for path, record in kept.items() if record["runner"] == machine.url]
+    assert kept[path]["valid"]
+    assert (path.parent / "accuracy").is_dir()
 
 
 def test_work_goes_on_when_zport_dies(machine: Loopback, project: Path) -> None:
