@@ -80,6 +80,7 @@ class Request:
     models: Sequence[str] = ()
     recipes: Sequence[str] = ()
     suites: Sequence[str] = ()
+    suites_of_distribution: bool = False
     runners: Sequence[str] = ()
     patience: float = 1
     measured: bool = True
@@ -162,10 +163,15 @@ class Job:
         """The suite of every recipe that was asked for, on every target; else as ``wheels``."""
 
         def on_every_target(recipe: Recipe) -> list[SuitePlan]:
-            return [plan_suite(self.planner, recipe, target) for target in self.targets]
+            return [
+                plan_suite(
+                    self.planner, recipe, target, distribution=self.request.suites_of_distribution
+                )
+                for target in self.targets
+            ]
 
         planned = self._planned(self.request.suites, on_every_target)
-        return {plans[0].recipe.title: plans for plans in planned}
+        return {plans[0].title: plans for plans in planned}
 
     def _planned(self, names: Sequence[str], plan: Callable[[Recipe], Planned]) -> list[Planned]:
         """What can be planned of these recipes; the others' errors are kept."""

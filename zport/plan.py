@@ -17,7 +17,7 @@ from zport.debian import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
 from zport.errors import BlockedError
 from zport.image_labels import image_labels
-from zport.leave_out import closure_without
+from zport.leave_out import LeaveOut, closure_without
 from zport.origin import Origin, Root
 from zport.plan_wheel import Supply, WheelPlan, plan_wheel
 from zport.providers import Provided, Resolver, require_unblocked
@@ -83,9 +83,7 @@ class Planner:
         wheels = [plan_wheel(self, recipe, target) for recipe in recipes]
         names = [*self.distribution.agent_packages, *(p.package for p in provided if p.package)]
         leave_out = agent.leave_out
-        packages = closure_without(
-            self.archive, target, names, self._base_status(target), leave_out
-        )
+        packages = self.installed_on_base(target, names, leave_out)
         files = [
             ContextFile(f"wheels/{p.file.filename}", p.file.sha256, p.file)
             for p in provided
@@ -335,8 +333,12 @@ class Planner:
         root: Root | None = self.origin.root(target)
         return root.status if root else self._base_closure(target).installed()
 
-    def installed_on_base(self, target: Target, names: Sequence[str]) -> Closure:
-        return self.archive.closure([target.debian], names, self._base_status(target))
+    def installed_on_base(
+        self, target: Target, names: Sequence[str], leave_out: LeaveOut | None = None
+    ) -> Closure:
+        """The packages that ``names`` need on the base, but for those that are left out."""
+        status = self._base_status(target)
+        return closure_without(self.archive, target, names, status, leave_out or LeaveOut())
 
     def _builder_status(self, machine: Target) -> str:
         base = self._base_status(machine)

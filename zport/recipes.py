@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from zport.agents import RequirementText
 from zport.definitions import Definition, Line, choose_by_name, load_definition
+from zport.leave_out import LeaveOut
 from zport.patches import Patch, read_patches
 from zport.requirements import Pin, read_pins
 from zport.sources import Source, is_pinned
@@ -85,12 +86,16 @@ class Suite(Definition):
     ``pytest`` are the arguments. ``files`` are paths of the source that the tests need, ``own`` is
     a folder of the recipe with tests of its own; both lie in the folder where pytest starts,
     without the rest of the source. ``packages`` are Debian's, besides those of the recipe's test.
+    ``distribution`` are Debian's packages that have what the wheel has: the suite can test them in
+    its place. ``leave_out`` is what is not installed of all these.
     """
 
     pytest: tuple[str, ...] = Field(min_length=1)
     files: tuple[str, ...] = ()
     own: FolderName | None = None
     packages: tuple[str, ...] = ()
+    distribution: tuple[str, ...] = ()
+    leave_out: LeaveOut = LeaveOut()
     seconds: int = Field(default=3600, gt=0)
 
 

@@ -189,7 +189,7 @@ def suite_plan(name="leaf", target=HOST):
     recipe = SimpleNamespace(name=name, title=name, version="1.2")
     step = SimpleNamespace(name=f"suite-{name}-{target.name}", key="k", image=f"{name}/k")
     suite = Suite(pytest=("tests",), seconds=10)
-    return SuitePlan(recipe, suite, target, step, f"{name}-1.2-{target.name}.whl")
+    return SuitePlan(name, recipe, suite, target, step, f"{name}-1.2-{target.name}.whl")
 
 
 def suite_runner(workspace, engine):
@@ -330,6 +330,27 @@ def test_the_tests_are_those_of_the_patched_source(project, tmp_path):  # noqa: 
         assert (suite / "my tests" / "test_a.py").read_text() == content
         assert (suite / "my tests" / "conftest.py").read_text() == "laid over\n"
         assert sorted(path.name for path in suite.iterdir()) == ["$(touch x).py", "my tests"]
+
+
+def test_the_distributions_package_is_tested_in_the_wheels_place(project):  # noqa: F811
+    leaf = project / "recipes" / "leaf"
+    with (leaf / "recipe.toml").open("a") as file:
+        file.write(SUITE)
+    assert chosen_suites([], distribution=True) == []
+    with pytest.raises(UsageError, match="no package of Debian's"):
+        chosen_suites(["leaf"], distribution=True)
+    with (leaf / "recipe.toml").open("a") as file:
+        file.write('distribution = ["python3-leaf"]\n')
+    assert chosen_suites([], distribution=True) == ["leaf"]
+    plan = plan_suite(planner(), load_recipe("leaf"), S390X, distribution=True)
+    assert plan.title == plan.subject == "leaf-debian"
+    assert plan.wheel == "python3-leaf 1.0"
+    assert "python3-leaf" in plan.step.dockerfile
+    wheel = plan_suite(planner(), load_recipe("leaf"), S390X)
+    assert wheel.title == "leaf"
+    assert wheel.step.name != plan.step.name
+    assert wheel.step.image.split(":")[0] != plan.step.image.split(":")[0]
+    assert "python3-leaf" not in wheel.step.dockerfile
 
 
 def test_a_recipes_own_tests_lie_where_pytest_starts(project):  # noqa: F811

@@ -28,6 +28,9 @@ def suite(
     ] = None,
     arch: Arch = DEFAULT.name,
     engine: EngineName = "auto",
+    distribution: Annotated[
+        bool, typer.Option("--distribution", help="Test Debian's own package, not the wheel.")
+    ] = False,
     record: Annotated[
         bool, typer.Option("--record", help="Keep the outcome in porting/suites.")
     ] = False,
@@ -39,26 +42,31 @@ def suite(
     Exit status 11 when an outcome differs and porting/suites/PACKAGE.toml names no cause, or when a
     suite did not come to its end; those after it run all the same.
     """
-    names, targets = chosen_suites(packages or []), with_reference(arch)
+    names = chosen_suites(packages or [], distribution=distribution)
     job = Job(make_request(
-        targets, None, engine, build_folder, suites=names, test=False, jobs=jobs or default_jobs()
+        with_reference(arch), None, engine, build_folder, suites=names,
+        suites_of_distribution=distribution, test=False, jobs=jobs or default_jobs(),
     ))  # fmt: skip
     job.build()
     judge_all(job, record=record)
     job.raise_unplanned()
 
 
-def chosen_suites(packages: Sequence[str]) -> list[str]:
+def chosen_suites(packages: Sequence[str], *, distribution: bool = False) -> list[str]:
     """The recipes whose suites are meant: those named, or all that have one.
 
     Raises :class:`UsageError` for a name without a recipe, and for a recipe without a suite:
     nothing would run, and that must not look like success.
     """
     if not packages:
-        return [recipe.name for recipe in load_recipes() if recipe.suite]
+        return [
+            recipe.name
+            for recipe in load_recipes()
+            if recipe.suite and (recipe.suite.distribution or not distribution)
+        ]
     recipes = [load_recipe(name) for name in packages]
     for recipe in recipes:
-        suite_of(recipe)
+        suite_of(recipe, distribution=distribution)
     return list(dict.fromkeys(recipe.wanted for recipe in recipes))
 
 
@@ -102,8 +110,8 @@ def judge(job: Job, runner: SuiteRunner, plans: Sequence[SuitePlan], *, record: 
 
     Raises :class:`ZportError` when the suite cannot be judged.
     """
-    recipe = plans[0].recipe
-    known = known_differences(recipe.name)
+    recipe, title = plans[0].recipe, plans[0].title
+    known = known_differences(plans[0].subject)
     with job.progress.live():
         runs = runner.run(plans)
     of = {run.plan.target: run.outcomes for run in runs}
@@ -116,7 +124,7 @@ def judge(job: Job, runner: SuiteRunner, plans: Sequence[SuitePlan], *, record: 
     stale = unmatched(known, differences, [target.name for target in of])
     print_suite(job.request.console, runs, differences, stale)
     if record:
-        write_json(KNOWN / f"{recipe.title}.json", suite_record(runs, differences, stale))
+        write_json(KNOWN / f"{title}.json", suite_record(runs, differences, stale))
     return all(one.known for one in differences)
 
 

@@ -45,7 +45,7 @@ def _print_counts(console: Console, runs: Sequence[SuiteRun]) -> None:
         counts = run.outcomes.counts
         failed = counts["failed"] + counts["error"]
         table.add_row(
-            f"{run.plan.recipe.name} {run.plan.recipe.version}", run.plan.target.name,
+            f"{run.plan.subject} {run.plan.recipe.version}", run.plan.target.name,
             str(counts["passed"]), Text(str(failed), "red" if failed else ""),
             str(counts["skipped"]), f"{run.seconds:.0f} s",
         )  # fmt: skip
@@ -59,7 +59,7 @@ def suite_record(
 ) -> dict[str, Any]:
     """One package's suite for a file: which wheel ran in which image, and what came out."""
     return {
-        "package": runs[0].plan.recipe.name,
+        "package": runs[0].plan.subject,
         "version": runs[0].plan.recipe.version,
         "pytest": list(runs[0].plan.suite.pytest),
         "targets": {

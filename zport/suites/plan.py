@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from zport.debian import Closure
 from zport.errors import DefinitionError, UsageError
 from zport.plan import Planner
 from zport.plan_wheel import Supply, recipe_files, source_tree, supply
@@ -19,49 +20,68 @@ from zport.workspace import PROJECT
 class SuitePlan:
     """A recipe's suite on a target, and the step of the image that it runs in.
 
-    ``wheel`` is what is tested: the name of a published file, or the image of a built one.
+    ``subject`` is the package, or ``<package>-debian`` for the distribution's. ``wheel`` is what is
+    tested: the name of a published file, the image of a built one, or the distribution's package
+    with its version.
     """
 
+    subject: str
     recipe: Recipe
     suite: Suite
     target: Target
     step: Step
     wheel: str
 
+    @property
+    def title(self) -> str:
+        """What is tested, with the version where it is not the one that is taken by default."""
+        return self.subject + self.recipe.title.removeprefix(self.recipe.name)
 
-def suite_of(recipe: Recipe) -> Suite:
-    """The recipe's suite. Raises :class:`UsageError` when it names none."""
+
+def suite_of(recipe: Recipe, *, distribution: bool = False) -> Suite:
+    """The recipe's suite. Raises :class:`UsageError` when it names none, or not what is tested."""
     if recipe.suite is None:
         raise UsageError(
             f"{recipe.name} names no suite",
             where=recipe.file,
             next_step="add [suite] with pytest's arguments",
         )
+    if distribution and not recipe.suite.distribution:
+        raise UsageError(
+            f"{recipe.name} names no package of Debian's that its suite could test",
+            where=f"{recipe.file}: suite.distribution",
+            next_step="name one there, or test the wheel: leave out --distribution",
+        )
     return recipe.suite
 
 
-def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
+def plan_suite(
+    planner: Planner, recipe: Recipe, target: Target, *, distribution: bool = False
+) -> SuitePlan:
     """The image of a clean root with the wheel, what its tests import, and their files.
 
     The wheel is the one that the resolver would give any user of the package on that target: the
-    recipe's, or the published one. The tests are those of the source that a wheel of the recipe
-    is built from: with the overlay, and patched.
+    recipe's, or the published one; or, for ``distribution``, Debian's own package is in its place.
+    The tests are those of the source that a wheel of the recipe is built from: with the overlay,
+    and patched.
 
-    Raises :class:`UsageError` when the recipe names no suite, and
+    Raises :class:`UsageError` when the recipe names no suite or no package of Debian's, and
     :class:`zport.errors.BlockedError` when a requirement of the tests has no provider.
     """
-    suite = suite_of(recipe)
+    suite = suite_of(recipe, distribution=distribution)
+    subject = f"{recipe.name}-debian" if distribution else recipe.name
     base, builder = planner.base(target), planner.builder(planner.host)
-    pins = [recipe.pin, *recipe.test_requirements]
+    pins = [] if distribution else [recipe.pin, *recipe.test_requirements]
     wheels = supply(planner, pins, target, recipe, "wheels", TEST_LOCK)
     names = [*recipe.test.packages, *suite.packages]
-    packages = planner.installed_on_base(target, names)
+    names += suite.distribution if distribution else ()
+    packages = planner.installed_on_base(target, names, suite.leave_out)
     step = planner.step(
-        f"suite-{recipe.title}-{target.name}",
+        f"suite-{subject}{recipe.title.removeprefix(recipe.name)}-{target.name}",
         f"tests of {recipe.name} {recipe.version} for {target.oci}",
         "suite",
         target,
-        f"suite-{recipe.name}",
+        f"suite-{subject}",
         f"{recipe.version}-{target.name}",
         [base, builder, *wheels.steps],
         [
@@ -73,12 +93,17 @@ def plan_suite(planner: Planner, recipe: Recipe, target: Target) -> SuitePlan:
         images={"base": base.image},
         packages=names,
         source=source_tree(recipe, target),
+        leave_out=suite.leave_out,
         own=suite.own,
         files=[shlex.quote(path) for path in suite.files],
         stages=wheels.stages,
         wheel_images=wheels.images,
     )
-    return SuitePlan(recipe, suite, target, step, _tested_wheel(recipe, wheels))
+    if distribution:
+        tested = _tested_package(suite.distribution[0], packages)
+    else:
+        tested = _tested_wheel(recipe, wheels)
+    return SuitePlan(subject, recipe, suite, target, step, tested)
 
 
 def _source_files(recipe: Recipe, target: Target) -> list[ContextFile]:
@@ -103,6 +128,11 @@ def _own_files(recipe: Recipe, suite: Suite) -> list[ContextFile]:
             next_step="name a folder beside the recipe that has some",
         )
     return found
+
+
+def _tested_package(name: str, closure: Closure) -> str:
+    version = next(one.version for one in closure.packages if one.name == name)
+    return f"{name} {version}"
 
 
 def _tested_wheel(recipe: Recipe, wheels: Supply) -> str:

@@ -71,7 +71,7 @@ class SuiteRunner:
         with self.workspace.exclusive(f"suite-{folder.name}"):
             if not (folder / "run.json").exists():
                 runner = runner_of(plan.target, self.host)
-                label = f"{'suite':<10}{plan.recipe.name} on {plan.target.name} ({runner})"
+                label = f"{'suite':<10}{plan.subject} on {plan.target.name} ({runner})"
                 with self.progress.work(plan.step.name, label):
                     self._run_container(plan, folder.name)
         return SuiteRun(
