@@ -6,6 +6,7 @@ manifest's first input. Requests carry tensors as the model takes them: preproce
 
 import contextlib
 import json
+import re
 import sys
 import threading
 import traceback
@@ -36,6 +37,18 @@ class LoadingError(RequestError):
     """There is no model yet."""
 
 
+class NoLengthError(RequestError):
+    """Nothing says, in a way that is understood here, how long the body is."""
+
+
+class TooLongError(RequestError):
+    """The body is longer than any that is read."""
+
+
+class SilentError(RequestError):
+    """The client has not sent all of the body."""
+
+
 class ModelServer(ThreadingHTTPServer):
     """Answers for one model; ``pipeline`` is None until it is ready."""
 
@@ -54,11 +67,15 @@ class ModelServer(ThreadingHTTPServer):
     def load(self, job: Job) -> Pipeline:
         """Open the model and have it answer its first input. Raises any AgentError."""
         pipeline = open_pipeline(job)
-        outputs = pipeline.predict(pipeline.prepare(0))
+        inputs = pipeline.prepare(0)
+        outputs = pipeline.predict(inputs)
         manifest = pipeline.manifest
-        self.metadata = oip.metadata(
-            manifest.name, manifest.version, pipeline.backend.name, pipeline.specs, outputs
-        )
+        self.metadata = {
+            "name": manifest.name,
+            "versions": [manifest.version],
+            "platform": pipeline.backend.name,
+            **oip.metadata(pipeline.specs, inputs, outputs),
+        }
         self.pipeline = pipeline
         return pipeline
 
@@ -108,6 +125,7 @@ class ModelServer(ThreadingHTTPServer):
         pipeline = self.pipeline
         assert pipeline is not None
         inputs = oip.inputs_of(request, pipeline.specs)
+        wanted = oip.wanted_of(request)
         with self.turn:
             outputs = pipeline.predict(inputs)
         named = {"id": str(request["id"])} if "id" in request else {}
@@ -115,13 +133,16 @@ class ModelServer(ThreadingHTTPServer):
             "model_name": pipeline.manifest.name,
             "model_version": pipeline.manifest.version,
             **named,
-            "outputs": oip.outputs_of(outputs, request),
+            "outputs": oip.outputs_of(outputs, wanted),
         }
 
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     LoadingError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NoLengthError: HTTPStatus.LENGTH_REQUIRED,
+    TooLongError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    SilentError: HTTPStatus.REQUEST_TIMEOUT,
     RequestError: HTTPStatus.BAD_REQUEST,
     ProcessingError: HTTPStatus.BAD_REQUEST,
     AgentError: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -139,28 +160,57 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health and metadata."""
-        self._answer(lambda: self.server.get(self._path()))
+        self._answer(lambda _: self.server.get(self._path()))
 
     def do_POST(self) -> None:
         """Inference."""
-        # The body is read first, whatever the path: the connection may go on after it.
-        self._answer(lambda: self.server.post(request=self._request(), path=self._path()))
+        self._answer(lambda body: self.server.post(self._path(), self._request(body)))
 
     def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
         """Nothing: a probe every second would fill the log."""
 
     def _path(self) -> list[str]:
-        version, *path = [unquote(one) for one in urlsplit(self.path).path.strip("/").split("/")]
+        try:
+            path = urlsplit(self.path).path
+        except ValueError as error:
+            raise RequestError(f"path: {error}") from None
+        version, *rest = [unquote(one) for one in path.strip("/").split("/")]
         if version != "v2":
             raise NotFoundError("paths begin with /v2")
-        return path
+        return rest
 
-    def _request(self) -> Any:
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > LARGEST:
+    def _body(self) -> bytes:
+        """The request's body. It is read whatever the path: the connection may go on after it.
+
+        Raises RequestError where its end is not known; the connection then ends with the answer,
+        for what a proxy takes for the rest of this request must not be read as the next one
+        (RFC 9112, section 6.3).
+        """
+        try:
+            return self.rfile.read(self._length())
+        except RequestError:
             self.close_connection = True
-            raise RequestError(f"Content-Length: expected a number up to {LARGEST}")
-        body = self.rfile.read(int(length))
+            raise
+        except TimeoutError:
+            self.close_connection = True
+            raise SilentError(f"the body did not come whole within {self.timeout} s") from None
+
+    def _length(self) -> int:
+        lengths = set(self.headers.get_all("Content-Length", []))
+        if "Transfer-Encoding" in self.headers:
+            raise NoLengthError("Transfer-Encoding: bodies are read by Content-Length alone")
+        if not lengths and self.command == "POST":
+            raise NoLengthError("Content-Length: expected the body's length")
+        if len(lengths) > 1:
+            raise RequestError("Content-Length: expected one number")
+        text = next(iter(lengths), "0")
+        if not re.fullmatch("[0-9]+", text):
+            raise RequestError(f"Content-Length: expected a number, found '{text[:20]}'")
+        if len(text) > len(str(LARGEST)) or int(text) > LARGEST:
+            raise TooLongError(f"Content-Length: expected a number up to {LARGEST}")
+        return int(text)
+
+    def _request(self, body: bytes) -> Any:
         if "Inference-Header-Content-Length" in self.headers:
             raise RequestError("binary tensors are not served: send JSON alone")
         try:
@@ -168,23 +218,32 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError) as error:
             raise RequestError(f"not JSON: {error}") from None
 
-    def _answer(self, work: Callable[[], Answer]) -> None:
+    def _answer(self, work: Callable[[bytes], Answer]) -> None:
         try:
-            status, answer = work()
+            status, answer = work(self._body())
+            body = _json(answer)
         except (RequestError, AgentError) as error:
             status = next(code for kind, code in STATUSES.items() if isinstance(error, kind))
-            answer = {"error": str(error)}
+            body = _json({"error": str(error)})
+        except OSError:
+            # A client that has left is nobody's failure.
+            self.close_connection = True
+            return
         except Exception as error:
             traceback.print_exc()
-            status, answer = HTTPStatus.INTERNAL_SERVER_ERROR, {"error": repr(error)}
-        body = json.dumps(answer, allow_nan=False).encode()
-        # A client that has left is nobody's failure.
+            status, body = HTTPStatus.INTERNAL_SERVER_ERROR, _json({"error": repr(error)})
         with contextlib.suppress(OSError):
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
+
+
+def _json(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, allow_nan=False).encode()
 
 
 def serve_http(job: Job, port: int) -> None:

@@ -53,7 +53,7 @@ def inputs_of(request: Any, specs: Sequence[TensorSpec]) -> dict[str, Array]:
 def _array_of(entry: Mapping[str, Any]) -> Array:
     where = f"inputs.{entry.get('name')}"
     datatype, shape = entry.get("datatype"), entry.get("shape")
-    if datatype not in _DTYPES:
+    if not isinstance(datatype, str) or datatype not in _DTYPES:
         raise RequestError(f"{where}: datatype: expected one of {', '.join(_DTYPES)}")
     if not isinstance(shape, list) or not all(type(one) is int and one >= 0 for one in shape):
         raise RequestError(f"{where}: shape: expected a list of whole numbers from 0")
@@ -61,35 +61,55 @@ def _array_of(entry: Mapping[str, Any]) -> Array:
     try:
         # The data may be flat or nested as the shape is.
         given = np.asarray(entry.get("data"))
+        if dtype.kind == "u" and given.dtype.kind == "f":
+            given = _whole(entry.get("data"))
         if given.size and given.dtype.kind not in _GIVEN_KINDS[dtype.kind]:
             raise ValueError(f"not what {datatype} holds")
-        array = given.astype(np.str_ if dtype.kind == "U" else dtype).reshape(shape)
+        with np.errstate(over="ignore"):
+            array = given.astype(np.str_ if dtype.kind == "U" else dtype).reshape(shape)
     except (ValueError, OverflowError) as error:
         raise RequestError(f"{where}: data: {error}") from None
-    if dtype.kind in "iu" and not np.array_equal(array.ravel(), given.ravel()):
+    given = given.reshape(shape)
+    if dtype.kind in "iu" and not np.array_equal(array, given):
+        raise RequestError(f"{where}: data: a number does not fit {datatype}")
+    if dtype.kind == "f" and not np.array_equal(np.isfinite(array), np.isfinite(given)):
         raise RequestError(f"{where}: data: a number does not fit {datatype}")
     return array
 
 
-def outputs_of(outputs: Mapping[str, Array], request: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The outputs that a request asks for, all where it names none, with flat data.
+def _whole(data: Any) -> Array:
+    """Whole numbers, of which NumPy makes float64 where some fit uint64 alone and some int64."""
+    exact = np.asarray(data, dtype=object)
+    whole = all(type(one) is int for one in exact.flat)
+    return exact.astype(np.uint64) if whole else np.asarray(data)
+
+
+def wanted_of(request: Mapping[str, Any]) -> list[str]:
+    """The outputs that a request names. Raises RequestError when they are not told as tensors."""
+    entries = request.get("outputs") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise RequestError("outputs: expected a list of tensors")
+    return [str(entry.get("name")) for entry in entries]
+
+
+def outputs_of(outputs: Mapping[str, Array], wanted: Sequence[str]) -> list[dict[str, Any]]:
+    """The outputs that are wanted, all where none is named, with flat data.
 
     Raises RequestError for one that the model does not have, UnsupportedError for what JSON cannot
     hold.
     """
-    asked = [str(entry.get("name")) for entry in request.get("outputs") or []] or list(outputs)
-    for name in asked:
+    for name in wanted:
         if name not in outputs:
             raise RequestError(f"outputs: expected some of {', '.join(outputs)}, found {name}")
     return [entry_of(name, outputs[name]) | {"data": _data_of(name, outputs[name])}
-            for name in asked]  # fmt: skip
+            for name in wanted or outputs]  # fmt: skip
 
 
 def entry_of(name: str, array: Array) -> dict[str, Any]:
-    """Name, datatype and shape of an output."""
-    datatype = "BYTES" if array.dtype.kind in "OU" else DATATYPES.get(array.dtype.name)
+    """Name, datatype and shape of a tensor."""
+    datatype = "BYTES" if array.dtype.kind in "OSU" else DATATYPES.get(array.dtype.name)
     if datatype is None:
-        raise UnsupportedError(f"output '{name}' is {array.dtype}, which the protocol has not")
+        raise UnsupportedError(f"'{name}' is {array.dtype}, which the protocol has not")
     return {"name": name, "datatype": datatype, "shape": list(array.shape)}
 
 
@@ -97,31 +117,29 @@ def _data_of(name: str, array: Array) -> list[Any]:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UnsupportedError(f"output '{name}' has NaN or infinity, which JSON cannot hold")
     data: list[Any] = array.ravel().tolist()
-    return data
+    try:
+        return [one.decode() if isinstance(one, bytes) else one for one in data]
+    except UnicodeDecodeError as error:
+        raise UnsupportedError(f"output '{name}' holds bytes that are no UTF-8: {error}") from None
 
 
 def metadata(
-    name: str,
-    version: str,
-    platform: str,
-    specs: Sequence[TensorSpec],
-    outputs: Mapping[str, Array],
+    specs: Sequence[TensorSpec], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
 ) -> dict[str, Any]:
-    """What the protocol tells of a model. ``outputs`` are those of some input: of them name,
-    datatype and rank are known, and every size may be another one; free sizes are -1."""
+    """What the protocol tells of a model's tensors. ``inputs`` are some that the model has taken,
+    ``outputs`` its answer: what is not known besides is told by them. Free sizes are -1; of outputs
+    every size may be another one."""
     return {
-        "name": name,
-        "versions": [version],
-        "platform": platform,
-        "inputs": [
-            {
-                "name": spec.name,
-                "datatype": DATATYPES.get(spec.dtype or "", "BYTES"),
-                "shape": [-1 if size is None else size for size in spec.shape or (None,)],
-            }
-            for spec in specs
-        ],
+        "inputs": [_input_entry(spec, inputs[spec.name]) for spec in specs],
         "outputs": [
             entry_of(key, array) | {"shape": [-1] * array.ndim} for key, array in outputs.items()
         ],
     }
+
+
+def _input_entry(spec: TensorSpec, given: Array) -> dict[str, Any]:
+    sizes = (None,) * given.ndim if spec.shape is None else spec.shape
+    entry = entry_of(spec.name, given) | {"shape": [-1 if one is None else one for one in sizes]}
+    if spec.dtype in DATATYPES:
+        entry["datatype"] = DATATYPES[spec.dtype]
+    return entry

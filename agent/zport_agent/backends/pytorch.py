@@ -96,8 +96,8 @@ class PyTorch:
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """See Backend.predict."""
         assert self._model is not None
-        arguments = [_argument(inputs[spec.name], spec) for spec in self._inputs]
         try:
+            arguments = [_argument(inputs[spec.name], spec) for spec in self._inputs]
             with torch.inference_mode():
                 answer = self._model(*arguments)
                 return {name: _array(tensor) for name, tensor in _outputs(answer, "")}

@@ -61,6 +61,8 @@ class TfLite:
 
     def inputs(self) -> list[TensorSpec]:
         """See Backend.inputs. The first dimension is always free: see the class."""
+        if not self._interpreter:
+            self._open()
         return [
             TensorSpec(one["name"], np.dtype(one["dtype"]).name, _free(one["shape_signature"]))
             for one in self._interpreter.get_input_details()
@@ -128,4 +130,4 @@ def _slices(details: list[dict[str, Any]], arrays: list[Array]) -> list[list[Arr
 
 def _is_stream(detail: dict[str, Any], array: Array) -> bool:
     signature = list(detail["shape_signature"])
-    return bool(signature) and signature[0] == 1 and len(array) > 1
+    return bool(signature) and signature[0] == 1 and array.ndim > 0 and len(array) > 1

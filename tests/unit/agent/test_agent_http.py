@@ -1,6 +1,8 @@
 """One model over HTTP: the Open Inference Protocol's paths, tensors and errors, and its health."""
 
 import json
+import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -11,9 +13,10 @@ import numpy as np
 import pytest
 from conftest import Doubler
 from zport_agent import oip
+from zport_agent.backends import TensorSpec
 from zport_agent.cli import main
 from zport_agent.errors import UnsupportedError
-from zport_agent.http_server import ModelServer
+from zport_agent.http_server import Handler, ModelServer
 from zport_agent.pipeline import Job
 
 DOUBLE = {"name": "x", "datatype": "FP32", "shape": [3], "data": [1, 2, 3.5]}
@@ -108,6 +111,11 @@ def test_inference(ask: Client) -> None:
         ({"datatype": "INT8", "data": [1, 2, 300]}, "inputs.x: data: a number does not fit INT8"),
         ({"datatype": "UINT8", "data": [1, 2, -3]}, "inputs.x: data: a number does not fit"),
         ({"datatype": "BOOL"}, "inputs.x: data: not what BOOL holds"),
+        ({"datatype": []}, "inputs.x: datatype: expected one of"),
+        ({"datatype": "FP16", "data": [1, 2, 70000.0]}, "inputs.x: data: a number does not fit"),
+        ({"data": [1, 2, 1e39]}, "inputs.x: data: a number does not fit FP32"),
+        ({"datatype": "UINT64", "data": [-1, 2, 1 << 63]}, "inputs.x: data:"),
+        ({"datatype": "UINT64", "data": [0.5, 2, 3]}, "inputs.x: data: not what UINT64 holds"),
     ],
 )
 def test_a_tensor_that_does_not_fit_is_told(ask: Client, change: Any, told: str) -> None:
@@ -125,7 +133,32 @@ def test_requests_that_cannot_be_read(ask: Client) -> None:
         assert told in answer["error"]
     status, answer = ask(path, "{}" + "\0" * 4, **{"Inference-Header-Content-Length": "2"})
     assert (status, "binary" in answer["error"]) == (400, True)
-    assert ask.infer(DOUBLE, outputs=[{"name": "q"}])[0] == 400
+    for outputs in ([{"name": "q"}], 5, ["y"], {"name": "y"}):
+        status, answer = ask.infer(DOUBLE, outputs=outputs)
+        assert (status, answer["error"][:17]) == (400, "outputs: expected")
+
+
+def test_numbers_that_fit_only_uint64_beside_those_that_fit_int64() -> None:
+    entry = {"name": "x", "datatype": "UINT64", "shape": [2], "data": [1, (1 << 63) + 1]}
+    found = oip.inputs_of({"inputs": [entry]}, [TensorSpec("x", "uint64", (None,))])["x"]
+    assert found.tolist() == entry["data"]
+
+
+def test_what_a_model_does_not_tell_of_its_tensors_is_told_by_one_of_them() -> None:
+    specs = [TensorSpec("rate", "int64", ()), TensorSpec("sound", None, None)]
+    inputs = {"rate": np.array(16000), "sound": np.zeros((2, 3), np.float32)}
+    told = oip.metadata(specs, inputs, {})["inputs"]
+    assert told == [
+        {"name": "rate", "datatype": "INT64", "shape": []},
+        {"name": "sound", "datatype": "FP32", "shape": [-1, -1]},
+    ]
+
+
+def test_texts_are_told_as_texts() -> None:
+    array = np.array([b"a", "\u00e4", b"b"], dtype=object)
+    assert oip.outputs_of({"y": array}, [])[0]["data"] == ["a", "\u00e4", "b"]
+    with pytest.raises(UnsupportedError, match="no UTF-8"):
+        oip.outputs_of({"y": np.array([b"\xff"], dtype=object)}, [])
 
 
 def test_what_is_not_there(ask: Client) -> None:
@@ -137,9 +170,62 @@ def test_what_is_not_there(ask: Client) -> None:
     assert ask.infer(DOUBLE)[0] == 200
 
 
-def test_a_body_that_is_too_long_is_refused(ask: Client) -> None:
-    status, answer = ask("/v2/models/doubler/infer", "x", **{"Content-Length": str(1 << 40)})
-    assert (status, "Content-Length" in answer["error"]) == (400, True)
+def raw(server: ModelServer, *lines: str, body: bytes = b"") -> bytes:
+    """All that comes on one connection for what is sent as it is."""
+    head = "\r\n".join([*lines, "Host: x", "", ""]).encode()
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        connection.sendall(head + body)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+SECOND = b"GET /v2/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+LIVE, INFER = "GET /v2/health/live HTTP/1.1", "POST /v2/models/doubler/infer HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ([INFER], 411),
+        ([INFER, "Transfer-Encoding: chunked", "Content-Length: 2"], 411),
+        ([LIVE, "Transfer-Encoding: chunked"], 411),
+        ([INFER, "Content-Length: 2", "Content-Length: 3"], 400),
+        ([INFER, "Content-Length: 2, 2"], 400),
+        ([INFER, "Content-Length: +2"], 400),
+        ([INFER, "Content-Length: -1"], 400),
+        ([INFER, "Content-Length: ²"], 400),
+        ([INFER, f"Content-Length: {1 << 40}"], 413),
+        ([LIVE, f"Content-Length: {'9' * 5000}"], 413),
+    ],
+)
+def test_where_the_end_of_a_body_is_not_known_the_connection_ends(
+    server: ModelServer, job: Job, lines: list[str], status: int
+) -> None:
+    server.load(job)
+    answers = raw(server, *lines, body=SECOND)
+    assert answers.startswith(f"HTTP/1.1 {status} ".encode())
+    assert answers.count(b"HTTP/1.1") == 1
+    assert b"Connection: close\r\n" in answers
+
+
+def test_a_body_that_nobody_asked_for_is_no_request(server: ModelServer) -> None:
+    answers = raw(server, LIVE, f"Content-Length: {len(SECOND)}", body=SECOND + SECOND)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"200", b"404"]
+
+
+def test_a_client_that_falls_silent_is_told(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "timeout", 0.2)
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+        connection.sendall(f"{INFER}\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{".encode())
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"within 0.2 s" in answer
+
+
+def test_a_path_that_is_no_url(server: ModelServer) -> None:
+    assert raw(server, "GET http://[ HTTP/1.1").startswith(b"HTTP/1.1 400 ")
 
 
 def test_outputs_that_json_cannot_hold(ask: Client, monkeypatch: pytest.MonkeyPatch) -> None:
