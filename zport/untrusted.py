@@ -8,40 +8,65 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from zport.engines import Mount
 from zport.errors import DefinitionError
 
 
-def take_over(written: Path, folder: Path) -> None:
+def take_over(written: Path, folder: Path, files: Collection[str] = ()) -> None:
     """Move the content of a folder that a container wrote into one that no container sees.
 
-    What is neither a plain file nor a folder is removed. A link in place of the folder gives
-    nothing.
+    What is neither a plain file nor a folder is removed, and so is a folder that has the name of
+    one of ``files``. A link in place of the folder gives nothing.
     """
-    # A rename moves a link itself, and what is here now no container changes any more.
-    moved = written.rename(folder / ".written")
+    # A rename moves a link itself, and what is here now no container changes any more. Beside the
+    # folder no name in it can be this one.
+    moved = written.rename(folder.with_name(f"{folder.name}.written"))
     if not stat.S_ISDIR(moved.lstat().st_mode):
         moved.unlink()
         return
     keep_plain(moved)
     for path in moved.iterdir():
-        path.rename(folder / path.name)
+        if path.name in files and path.is_dir():
+            _remove(path)
+        else:
+            path.rename(folder / path.name)
     moved.rmdir()
 
 
 def keep_plain(folder: Path) -> list[str]:
-    """Remove what is neither a plain file nor a folder, at any depth; returns what it was."""
+    """Remove what is neither a plain file nor a folder, at any depth; returns what it was.
+
+    A folder that is too deep to be looked through is removed whole.
+    """
     removed = []
-    for place, folders, files in os.walk(folder):
-        for path in (Path(place) / name for name in (*folders, *files)):
-            mode = path.lstat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                path.unlink()
-                removed.append(str(path.relative_to(folder)))
-    return sorted(removed)
+    for path in folder.iterdir():
+        try:
+            removed += _keep_plain(path)
+        except (OSError, RecursionError):
+            _remove(path)
+            removed.append(path)
+    return sorted(str(path.relative_to(folder)) for path in removed)
+
+
+def _keep_plain(top: Path) -> list[Path]:
+    mode = top.lstat().st_mode
+    if not stat.S_ISDIR(mode):
+        if not stat.S_ISREG(mode):
+            top.unlink()
+            return [top]
+        return []
+    with os.scandir(top) as entries:
+        inside = [Path(entry.path) for entry in entries]
+    return [removed for path in inside for removed in _keep_plain(path)]
+
+
+def _remove(path: Path) -> None:
+    # Python's own gives up where rm goes on: at long paths, and at a thousand folders.
+    subprocess.run(["rm", "-rf", "--", path], check=True)
 
 
 def keep_plain_in(mounts: Iterable[Mount]) -> None:

@@ -147,7 +147,7 @@ def read_json(path: Path) -> Any:
     """What a JSON file of the build folder holds, or ``None`` if it is absent or broken."""
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -26,6 +26,9 @@ def serve(batch, *commands, log=""):
     folder = batch.out / "cell"
     folder.mkdir()
     (folder / "log.txt").write_text(log)
+    if ("predict", 0) in commands:
+        (folder / "outputs.npz").touch()
+        (folder / "result.json").write_text('{"inputs": [{"name": "x", "sha256": "0"}]}')
     told = [{"verb": verb, "status": status, "seconds": 1.5} for verb, status in commands]
     (folder / "served.json").write_text(json.dumps({"commands": told}))
 
@@ -60,6 +63,37 @@ def test_a_bad_cell_says_why(batch, tmp_path, status, log, failure, words):
     serve(batch, ("predict", status), log=log)
     run = kept(batch, tmp_path)
     assert (run.failure, run.reason) == (failure, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("outputs.npz", None),
+        ("result.json", None),
+        ("result.json", "{"),
+        ("result.json", "[" * 100_000),
+        ("result.json", "[]"),
+        ("result.json", '{"inputs": [1]}'),
+        ("result.json", '{"inputs": [{"name": "x"}]}'),
+    ],
+)
+def test_a_cell_that_ends_well_without_an_answer_crashed(batch, tmp_path, name, content):
+    serve(batch, ("predict", 0))
+    (batch.out / "cell" / name).unlink()
+    if content:
+        (batch.out / "cell" / name).write_text(content)
+    run = kept(batch, tmp_path)
+    assert (run.failure, run.reason) == ("crash", f"ended with status 0 and left no {name}")
+
+
+@pytest.mark.parametrize("name", ["run.json", "served.json", "log.txt", "outputs.npz", ".written"])
+def test_a_folder_of_a_cells_own_does_not_end_the_run(batch, tmp_path, name):
+    serve(batch, ("predict", 0))
+    place = batch.out / "cell" / name
+    place.unlink(missing_ok=True)
+    (place / "inside").mkdir(parents=True)
+    assert kept(batch, tmp_path).failure == (None if name in (".written", "log.txt", "run.json")
+                                             else "crash")  # fmt: skip
 
 
 def test_a_benchmark_that_crashed_is_not_valid(batch, tmp_path):

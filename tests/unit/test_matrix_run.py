@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from zport.engines import TIMED_OUT
 from zport.errors import EngineError
 from zport.matrix.run import CellRunner
 from zport.progress import Progress
@@ -55,6 +56,8 @@ class MadeUp:
             (part / "served.json").write_text(
                 json.dumps({"commands": [{"verb": "predict", "status": 0, "seconds": 0.1}]})
             )
+            (part / "outputs.npz").touch()
+            (part / "result.json").write_text('{"inputs": []}')
             part.rename(batch.out / cell["name"])
         return 0
 
@@ -104,6 +107,23 @@ def test_a_known_cell_is_not_run_again(cell, runner):
     runner.run(cells, [made_up], came.append)
     assert made_up.served == [["one"], ["two"]]
     assert sorted(names(came)) == ["one", "two"]
+
+
+def test_a_cell_that_ran_out_of_less_time_than_it_has_now_is_run_again(cell, workspace):
+    def run(patience):
+        made_up = MadeUp()
+        progress = Progress(Console(file=io.StringIO()), workspace, "test")
+        found = CellRunner(workspace, progress, patience).run([late], [made_up], lambda _: None)
+        return made_up.served, found[0].failure
+
+    late = cell("late")
+    assert run(1) == ([["late"]], None)
+    record = workspace.results / "cells" / late.title / "run.json"
+    written = json.loads(record.read_text()) | {"predict": TIMED_OUT}
+    record.write_text(json.dumps(written))
+    assert run(1) == ([], "timeout")
+    assert run(10) == ([["late"]], None)
+    assert run(10) == ([], None)
 
 
 def test_a_container_that_dies_takes_one_cell_with_it(cell, runner):

@@ -6,6 +6,7 @@ test_unpack_source.py.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -22,7 +23,8 @@ from zport_agent.errors import ManifestError
 from zport_agent.manifest import load_manifest
 
 from zport.context import write_context
-from zport.errors import BuildError, ChecksumError, DefinitionError, FetchError
+from zport.engines.buildah import Buildah
+from zport.errors import BuildError, ChecksumError, DefinitionError, EngineError, FetchError
 from zport.fetch import Fetcher, UrlFile, extract_member
 from zport.matrix.outcome import NO_RECORD, keep_dead, keep_served
 from zport.models import load_model
@@ -273,6 +275,51 @@ def test_links_and_pipes_of_a_container_are_removed(written: Path, secret: Path)
     assert keep_plain(written) == ["deep/link", "deep/pipe", "etc", "log.txt", "result.json"]
     assert [path.name for path in sorted(written.iterdir())] == ["deep", "outputs.npz"]
     assert secret.read_text() == SECRET
+
+
+@pytest.mark.parametrize(("name", "depth"), [("d" * 200, 40), ("d", 3000)])
+def test_a_folder_without_end_is_removed(tmp_path: Path, name: str, depth: int) -> None:
+    folder = tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "outputs.npz").touch()
+    here = os.open(folder / "deep", os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.symlink("/etc", "link", dir_fd=here)
+    os.close(here)
+    assert keep_plain(folder) == ["deep"]
+    assert [path.name for path in folder.iterdir()] == ["outputs.npz"]
+
+
+@pytest.fixture
+def image(tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An image whose root somebody else has filled, seen by Buildah's engine."""
+    root = tmp_path / "root"
+    (root / "var").mkdir(parents=True)
+    (root / "model.onnx").write_text("honest")
+    (root / "shadow").symlink_to(secret)
+    (root / "inner").symlink_to("model.onnx")
+    (root / "var" / "lib").symlink_to(secret.parent)
+    os.mkfifo(root / "pipe")
+    monkeypatch.setattr(Buildah, "_root", lambda *_: contextlib.nullcontext(root))
+    return "image"
+
+
+def test_what_is_taken_out_of_an_image_is_of_the_image(image: str, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    for pattern in ("*", "var/lib/*"):
+        Buildah().extract(image, TARGETS["s390x"], pattern, tmp_path / "taken")
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("path", ["/shadow", "/var/lib/secret", "/pipe", "/../secret", "/absent"])
+def test_a_file_of_an_image_is_no_file_of_the_host(image: str, path: str) -> None:
+    with pytest.raises(EngineError, match="no plain file"):
+        Buildah().read_file(image, TARGETS["s390x"], path)
+    assert Buildah().read_file(image, TARGETS["s390x"], "/model.onnx") == b"honest"
 
 
 def test_a_link_in_place_of_the_folder_gives_nothing(tmp_path: Path, secret: Path) -> None:

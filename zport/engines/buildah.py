@@ -107,15 +107,15 @@ class Buildah:
 
     def extract(self, image: str, target: Target, pattern: str, folder: Path) -> list[Path]:
         with self._root(image, target) as root:
-            found = sorted(path for path in root.glob(pattern) if path.is_file())
+            found = sorted(path for path in root.glob(pattern) if _is_plain(root, path))
             return [Path(shutil.copy(path, folder / path.name)) for path in found]
 
     def read_file(self, image: str, target: Target, path: str) -> bytes:
         with self._root(image, target) as root:
-            try:
-                return (root / path.lstrip("/")).read_bytes()
-            except OSError as error:
-                raise EngineError(f"no {path} in the image", where=image) from error
+            file = root / path.lstrip("/")
+            if not _is_plain(root, file):
+                raise EngineError(f"no plain file {path} in the image", where=image)
+            return file.read_bytes()
 
     def facts(self, image: str) -> ImageFacts:
         inspected = _inspect(image)
@@ -212,3 +212,10 @@ def _list_images() -> str:
             if "not known" not in error.message:
                 raise
     return ask(["buildah", "images", "--json"])
+
+
+def _is_plain(root: Path, path: Path) -> bool:
+    """Whether it is a file of the image itself: a link in it would lead to the host's files, a pipe
+    would have the host wait for ever."""
+    inside = path.resolve() == root.resolve() / path.relative_to(root)
+    return inside and path.is_file()

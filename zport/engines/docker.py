@@ -115,8 +115,10 @@ class Docker:
         with _explained(f"no {path} in {image}"), self._container(image, target) as container:
             stream, _ = container.get_archive(path)
             with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-                content = archive.extractfile(archive.getmembers()[0])
-                assert content is not None
+                member = archive.getmembers()[0]
+                content = archive.extractfile(member) if member.isfile() else None
+                if content is None:
+                    raise EngineError(f"no plain file {path} in the image", where=image)
                 return content.read()
 
     def facts(self, image: str) -> ImageFacts:

@@ -20,8 +20,12 @@ SPOKEN = "zport-agent: "
 LOG = "log.txt"
 KINDS: dict[int, Verdict] = {AGENT_UNSUPPORTED: "unsupported", TIMED_OUT: "timeout"}
 """What an exit status of the agent program means; any other is a crash."""
+LEAVES = {"predict": ("outputs.npz", "result.json"), "bench": ("bench.json",)}
+"""What a command that has not failed leaves."""
 NO_RECORD = 1
 """The status of a cell whose own code has removed the record of it."""
+FILES = ("bench.json", LOG, "outputs.npz", "result.json", "run.json", SERVED)
+"""What the host reads or writes of a cell: never a folder, whatever the cell's own code made."""
 TAIL = 4000
 """So many characters of a container's log are kept with the cell that died in it."""
 
@@ -29,7 +33,7 @@ TAIL = 4000
 def keep_served(cell: Cell, batch: Batch, folder: Path) -> None:
     """Move a finished cell's files to its own folder, with a record of how it ended."""
     with part_folder(folder) as part:
-        take_over(batch.out / cell.name, part)
+        take_over(batch.out / cell.name, part, FILES)
         served = read_json(part / SERVED) or {"commands": []}
         commands = {one["verb"]: one for one in served["commands"]}
         (part / SERVED).unlink(missing_ok=True)
@@ -48,7 +52,7 @@ def keep_dead(cell: Cell, batch: Batch, folder: Path, statuses: Sequence[int], l
     with part_folder(folder) as part:
         left = batch.out / f"{cell.name}.part"
         if left.is_symlink() or left.exists():
-            take_over(left, part)
+            take_over(left, part, FILES)
         with (part / LOG).open("a") as file:
             file.write(f"\nthe container's own log, its last lines:\n{_tail(log)}")
         # Of several containers only the one with this cell did not end as it should.
@@ -66,13 +70,28 @@ def read_run(cell: Cell, folder: Path) -> CellRun:
     status, benched = record[cell.verbs[0]], record.get("bench")
     failure: Verdict | None = None
     reason = None
+    absent = [name for name in LEAVES[cell.verbs[0]] if not _is_there(folder / name)]
     if status != 0:
         failure = KINDS.get(status, "crash")
         reason = _reason(status, record)
+    elif absent:
+        # As when the model's own code ends the process.
+        failure = "crash"
+        reason = f"{status_phrase(status)} and left no {' and no '.join(absent)}"
     bench = read_json(folder / "bench.json")
     if benched not in (None, 0, AGENT_SAYS_NO) or (benched and not bench):
         bench = {"valid": False, "invalid_reasons": [status_phrase(benched)]}
     return CellRun(cell, folder, failure, reason, bench, record.get("seconds", {}))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether the agent program wrote it, and not the model's own code another one."""
+    if path.name != "result.json":
+        return path.is_file()
+    try:
+        return all({"name", "sha256"} <= one.keys() for one in read_json(path)["inputs"])
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def reason_in(log: Path) -> str | None:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from zport.engines import TIMED_OUT
 from zport.errors import EngineError
 from zport.matrix.batch import Batch, batch_of
 from zport.matrix.cells import Cell, CellRun
 from zport.matrix.outcome import keep_dead, keep_served, read_run
 from zport.matrix.runners import Runner, runner_of
 from zport.progress import Progress
-from zport.workspace import Workspace
+from zport.workspace import Workspace, read_json
 
 __all__ = ["CellRunner", "runner_of"]
 
@@ -79,6 +80,14 @@ class CellRunner:
         """Whether the cell was run already."""
         return (self.folder(cell) / "run.json").exists()
 
+    def _counts(self, cell: Cell, runner: Runner) -> bool:
+        """Whether it was run, and did not run out of less time than it would have now."""
+        record = read_json(self.folder(cell) / "run.json")
+        if record is None:
+            return False
+        is_late = record.get(cell.verbs[0]) == TIMED_OUT
+        return not (is_late and record["limit"] < self.limit(cell, runner))
+
     def _run_place(self, cells: Sequence[Cell], runners: Sequence[Runner], done: Done) -> None:
         """Image after image on one machine, the reference's first: the others wait for it."""
         of_reference = {cell.runner for cell in cells if cell.is_reference}
@@ -92,8 +101,8 @@ class CellRunner:
         """Costly models first: they take longest, and nothing should wait for them alone."""
         left = sorted(cells, key=_work, reverse=True)
         while left and not self._stopping.is_set():
-            with self._claimed(left) as claimed:
-                unknown = [cell for cell in claimed if not self.known(cell)]
+            with self._claimed(left, runner) as claimed:
+                unknown = [cell for cell in claimed if not self._counts(cell, runner)]
                 for cell in claimed:
                     if cell not in unknown:
                         done(read_run(cell, self.folder(cell)))
@@ -103,14 +112,14 @@ class CellRunner:
             left = [cell for cell in left if cell not in claimed]
 
     @contextmanager
-    def _claimed(self, cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    def _claimed(self, cells: Sequence[Cell], runner: Runner) -> Iterator[list[Cell]]:
         """Hold the locks of those cells that nobody else holds; where all are held, of the first,
         as soon as it is free. A cell that is known needs none."""
         with ExitStack() as held:
             claimed = []
             for cell in cells:
                 try:
-                    if not self.known(cell):
+                    if not self._counts(cell, runner):
                         held.enter_context(self.workspace.exclusive(_lock(cell), seconds=0))
                     claimed.append(cell)
                 except Timeout:
