@@ -23,6 +23,15 @@ PAUSES = (10, 20, 30)
 MIRROR_HELP = (
     "the mirror is being updated: run it again later, or name another one in ZPORT_DEBIAN_MIRROR"
 )
+DECISIVE = {
+    "APT::Install-Recommends": "false",
+    "APT::Install-Suggests": "false",
+    "APT::Default-Release": "",
+    "Acquire::AllowInsecureRepositories": "false",
+    "Acquire::AllowWeakRepositories": "false",
+}
+"""What decides what is installed, and whether it is signed. apt reads the host's own configuration,
+which says where proxies are, after a private root's: only the command line goes before it."""
 NETWORK_HELP = "check the network and the Debian sources in the apt configuration"
 
 
@@ -65,7 +74,6 @@ def write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
         "lists/partial",
         "cache/archives/partial",
         "etc/preferences.d",
-        "etc/apt.conf.d",
     ):
         make_folder(root / folder)
     write_whole(root / "status", "")
@@ -75,7 +83,6 @@ def write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
         root / "apt.conf",
         f'APT::Architecture "{architectures[0]}";\n'
         f"APT::Architectures {{ {listed} }};\n"
-        'APT::Install-Recommends "false";\n'
         'APT::Get::Assume-Yes "true";\n'
         'Acquire::Languages "none";\n'
         'APT::Update::Error-Mode "any";\n'
@@ -94,7 +101,9 @@ def write_root(root: Path, architectures: Sequence[str], sources: str) -> None:
 def run(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run one of apt's commands in a private root; its failure is the caller's to judge."""
     environment = {**os.environ, "APT_CONFIG": str(root / "apt.conf"), "LC_ALL": "C.UTF-8"}
-    return _run(command, environment)
+    settings = {**DECISIVE, "Dir::Etc::Preferences": str(root / "etc/preferences")}
+    options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+    return _run([command[0], *options, *command[1:]], environment)
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

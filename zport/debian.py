@@ -10,7 +10,8 @@ from __future__ import annotations
 import email.utils
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -151,12 +152,12 @@ class Archive:
 
     def _resolve(self, request: dict[str, Any], lock: Path, installed: str) -> Closure:
         architectures, names = request["architectures"], request["names"]
-        root = self._root(architectures)
-        status = write_whole(root / f"status-{lock.stem}-{os.getpid()}", installed)
-        try:
-            closure = self._ask(root, status, names)
-        finally:
-            status.unlink(missing_ok=True)
+        with self._root(architectures) as root:
+            status = write_whole(root / f"status-{lock.stem}-{os.getpid()}", installed)
+            try:
+                closure = self._ask(root, status, names)
+            finally:
+                status.unlink(missing_ok=True)
         write_json(lock, {"request": request, "closure": asdict(closure)})
         return closure
 
@@ -207,8 +208,9 @@ class Archive:
         packages = [_package(line, stanzas) for line in lines]
         return Closure(tuple(packages), _release_date(root, self.served.name), self.left_out)
 
-    def _root(self, architectures: Sequence[str]) -> Path:
-        """A private apt root with lists, fresh if that was asked for."""
+    @contextmanager
+    def _root(self, architectures: Sequence[str]) -> Iterator[Path]:
+        """A private apt root with lists, fresh if that was asked for, that nobody else renews."""
         name = f"{self.distribution.suite}-{'-'.join(architectures)}"
         root = self.workspace.root / "apt" / name
         sources = self._sources(self._suites(self.served.name))
@@ -221,7 +223,7 @@ class Archive:
                 apt.update(root, self.distribution.suite)
                 write_whole(marker, sources)
                 self._fresh.add(name)
-        return root
+            yield root
 
     def _suites(self, release: str) -> list[str]:
         """The release and its optional suites that are served, under one of the release's names."""

@@ -22,7 +22,7 @@ from zport.workspace import Workspace
 SMALL = Distribution("small", (3, 13), (2, 41), "debian:small", ("small-updates", "small-security"))
 ARCHITECTURES = ("amd64", "s390x")
 PACKAGES = {
-    "leaf": ("1:2.0-1", "any", "leaf-data (>= 1)"),
+    "leaf": ("1:2.0-1", "any", "leaf-data (>= 1)\nRecommends: tool"),
     "leaf-data": ("1.0", "all", ""),
     "lonely": ("1.0", "any", "nowhere"),
     "tool": ("1.0", "any", ""),
@@ -187,6 +187,26 @@ def test_packages_of_two_architectures_stand_side_by_side(archive):
     closure = archive.closure(["amd64", "s390x"], ["leaf-data", "tool", "tool-for:s390x"])
     found = {(one.name, one.architecture) for one in closure.packages}
     assert found == {("leaf-data", "all"), ("tool", "amd64"), ("tool-for", "s390x")}
+
+
+def test_the_hosts_own_choices_do_not_decide(mirror, workspace, tmp_path, monkeypatch):
+    write_root = apt.write_root
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "90host").write_text(
+        'APT::Install-Recommends "true";\nAPT::Default-Release "other";\n'
+        f'Dir::Etc::Preferences "{tmp_path}/preferences";\n'
+    )
+    (tmp_path / "preferences").write_text("Package: leaf\nPin: release *\nPin-Priority: -1\n")
+
+    def written(root, *arguments):
+        write_root(root, *arguments)
+        with (root / "apt.conf").open("a") as file:
+            file.write(f'Dir::Etc::Parts "{parts}";\n')
+
+    monkeypatch.setattr(apt, "write_root", written)
+    closure = Archive(workspace, SMALL, ARCHITECTURES).closure(["s390x"], ["leaf"])
+    assert {one.name for one in closure.packages} == {"leaf", "leaf-data"}
 
 
 def test_what_is_installed_is_not_in_the_answer(archive):

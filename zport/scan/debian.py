@@ -59,8 +59,10 @@ class PythonPackages(Archive):
         }
 
     def _shown(self, target: Target, packages: Iterable[str]) -> dict[str, str]:
-        root = self._root([target.debian])
-        shown = apt.run(root, "apt-cache", "show", "--no-all-versions", *dict.fromkeys(packages))
+        with self._root([target.debian]) as root:
+            shown = apt.run(
+                root, "apt-cache", "show", "--no-all-versions", *dict.fromkeys(packages)
+            )
         return {name: upstream_version(version) for name, version in STANZA.findall(shown.stdout)}
 
 
