@@ -9,7 +9,6 @@ import pytest
 
 UPSTREAM = Path(__file__).with_name("test")
 ONE_OF = {
-    "test_autograd": 30,
     "test_binary_ufuncs": 160,
     "test_linalg": 40,
     "test_nn": 80,
