@@ -49,7 +49,7 @@ class Summing:
         self.shape, self.allocated = shape, False
 
     def allocate_tensors(self) -> None:
-        if self.shape[1] > 4:
+        if len(self.shape) < 2 or self.shape[1] > 4:
             raise RuntimeError("no memory\nfor so many")
         self.allocated = True
 
@@ -59,7 +59,8 @@ class Summing:
 
     def set_tensor(self, index: int, value: np.ndarray) -> None:
         assert value.dtype.isnative
-        assert value.shape == self.shape
+        if value.shape != self.shape:
+            raise ValueError(f"expected {self.shape}")
         self.x = value
 
     def invoke(self) -> None:
@@ -118,7 +119,13 @@ def test_refused_inputs_leave_a_usable_model(loaded: Callable[[bytes], Backend])
     backend = loaded(KEPT)
     with pytest.raises(ProcessingError, match="refused the inputs: no memory for so many"):
         backend.predict({"x": np.zeros((1, 5), np.float32)})
+    assert [spec.name for spec in backend.inputs()] == ["x"]
     np.testing.assert_array_equal(backend.predict({"x": np.ones((1, 2), np.float32)})["y"], [[2]])
+
+
+def test_a_scalar_is_no_stream(loaded: Callable[[bytes], Backend]) -> None:
+    with pytest.raises(ProcessingError, match="refused the inputs"):
+        loaded(FRESH).predict({"x": np.float32(1)})
 
 
 def test_files_that_cannot_be_loaded(loaded: Callable[[bytes], Backend], tmp_path: Path) -> None:
