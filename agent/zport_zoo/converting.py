@@ -57,8 +57,14 @@ def _onnx(network: Any) -> bytes:
 
 
 def _numbered(model: Any) -> Any:
-    """The model, values and nodes called by their place: tf2onnx's counters differ each time."""
+    """The model, values and nodes called by their place: tf2onnx's counters differ each time.
+
+    Raises ValueError for an operator with a graph of its own, which may use any of these values.
+    """
     graph = model.graph
+    for node in graph.node:
+        if any(one.HasField("g") or one.graphs for one in node.attribute):
+            raise ValueError(f"operator {node.op_type} {node.name} has a graph of its own")
     kept = {one.name: one.name for one in (*graph.input, *graph.output)}
     for place, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{place}"

@@ -1,7 +1,9 @@
 """Rendered workflows of every system: they fit its schema and hang together, as planned."""
 
+import importlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,7 +14,7 @@ from rich.console import Console
 from test_plan import HOST, S390X, planner, project  # noqa: F401 - project is a fixture
 
 from zport.agents import load_agents
-from zport.cli.ci import ci
+from zport.cli.ci import IMAGE, ci
 from zport.errors import BlockedError, DefinitionError, UsageError
 from zport.job import Job, Request
 from zport.workflows import rendering
@@ -26,7 +28,7 @@ from zport.workflows.rendering import (
     pinned,
     render_workflow,
 )
-from zport.workflows.tasks import Wanted, plan_tasks
+from zport.workflows.tasks import Artefact, Command, Task, Wanted, plan_tasks
 
 REPOSITORY = "https://example.org/team/zport"
 LABELS = {"github": "self-hosted,big", "gitlab": "big", "argo": "pool=big", "kubeflow": "pool=big"}
@@ -179,6 +181,71 @@ def scripts(name, documents):
             for executor in first["deploymentSpec"]["executors"].values()]  # fmt: skip
 
 
+def test_a_script_takes_more_than_nine_artefacts(tmp_path):
+    """Each comes and goes as an argument of its own, the tenth and those after it too."""
+    results = [Artefact(f"r{number}", f"collected/r{number}") for number in range(11)]
+    matrix = [Task(f"m{one.name}", "matrix", "", (), gives=(one,)) for one in results]
+    needs = tuple(task.name for task in matrix)
+    page = Task("page", "report", "", (Command("", "cp -r collected page"),), needs,
+                tuple(results), (Artefact("page", "page"),))  # fmt: skip
+    place = Place(find_system("kubeflow"), "registry.example.org/team", REPOSITORY, "main",
+                  "debian:trixie-slim", {})  # fmt: skip
+    pipeline = next(yaml.safe_load_all(render_workflow([*matrix, page], place, "zport ci")))
+    command = pipeline["deploymentSpec"]["executors"]["exec-page"]["container"]["command"]
+    own = command[2].partition("cd /zport\n")[2]
+    given = [tmp_path / "in" / one.name for one in results]
+    for path in given:
+        path.mkdir(parents=True)
+        (path / path.name).touch()
+    work = tmp_path / "zport"
+    work.mkdir()
+    subprocess.run([*command[:2], own, *command[3:], *given, tmp_path / "out" / "page"], cwd=work,
+                   capture_output=True, check=True)  # fmt: skip
+    taken = sorted(str(path.relative_to(tmp_path / "out")) for path in tmp_path.glob("out/*/*/*"))
+    assert taken == sorted(f"page/{one.name}/{one.name}" for one in results)
+
+
+def test_the_report_of_argo_waits_for_none_to_pass(render):
+    tasks = yaml.safe_load(render("argo"))["spec"]["templates"][0]["dag"]["tasks"]
+    matrix = [task["name"] for task in tasks if task["name"].startswith("matrix-")]
+    depends = {task["name"]: task["depends"] for task in tasks if "depends" in task}
+    ended = ("Succeeded", "Failed", "Errored", "Omitted")
+    each = [f"({' || '.join(f'{name}.{how}' for how in ended)})" for name in matrix]
+    assert depends["report"] == " && ".join(each)
+    assert depends["publish"].count(".Succeeded") == len(matrix) + 1
+
+
+@pytest.mark.parametrize("name", ["argo", "kubeflow"])
+@pytest.mark.parametrize("there", [True, False])
+def test_credentials_are_named_where_there_are_some(name, there, render, tmp_path):
+    """Buildah fails on a file of credentials that is named and not there."""
+    path = tmp_path / "config.json"
+    if there:
+        path.write_text("{}")
+    given = {"REGISTRY_AUTH_FILE": str(path), "PATH": ""}
+    for script in scripts(name, list(yaml.safe_load_all(render(name)))):
+        line = script.partition("\n")[0]
+        assert "REGISTRY_AUTH_FILE" in line
+        done = subprocess.run(
+            [shutil.which("bash"), "-euc", f'{line}\necho "${{REGISTRY_AUTH_FILE-unset}}"'],
+            env=given, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == (str(path) if there else "unset")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"image": "debian:forky"}, "--image debian:forky"), ({}, ""), ({"image": IMAGE}, "")],
+)
+def test_the_header_says_which_image(options, said, make_job, monkeypatch, capsys):
+    module = importlib.import_module("zport.cli.ci")
+    monkeypatch.setattr(module, "Job", lambda request: make_job())
+    ci("github", agent="tiny", **options)
+    command = capsys.readouterr().out.splitlines()[1]
+    assert command.startswith("#   zport ci github --arch ")
+    assert command.partition("--agent tiny")[2].strip() == said
+
+
 def test_a_github_job_may_do_no_more_than_it_has_to(render):
     workflow = yaml.safe_load(render("github"))
     assert workflow["permissions"] == {"contents": "read"}
@@ -237,6 +304,7 @@ def test_what_hangs_together_has_no_problems():
         ("gitlab", "stage: matrix", "stage: cells"),
         ("argo", "depends: base.Succeeded", "depends: bass.Succeeded"),
         ("argo", "template: report", "template: reports"),
+        ("argo", f"matrix-tiny-{HOST.name}.Omitted", "matrix-none.Omitted"),
         ("kubeflow", "componentRef: {name: comp-base}", "componentRef: {name: comp-none}"),
         ("kubeflow", "producerTask: base", "producerTask: publish"),
     ],

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from zport.workflows.rendering import PREPARE, STORE
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((PROJECT / ".github/workflows").glob("*.yml"))
@@ -47,6 +50,21 @@ def test_may_only_read_and_ends_in_time(workflow):
     assert all("timeout-minutes" in job for job in definition["jobs"].values())
 
 
+def test_the_integration_tests_run_on_debian():
+    """Ubuntu lacks packages that they need."""
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/ci.yml").read_text())
+    job = workflow["jobs"]["integration"]
+    state = re.search(r"ZPORT_DOCKER_STATE:-(\S+)}", (PROJECT / "ci/start-dockerd").read_text())
+    assert job["container"] == {
+        "image": "debian:trixie", "options": "--privileged", "volumes": [STORE, state[1]],
+    }  # fmt: skip
+    lines = [step["run"] for step in job["steps"] if "run" in step]
+    assert lines[0].startswith(PREPARE.partition(" ca-certificates")[0])
+    assert set(PREPARE.split()) | {"make"} == set(lines[0].split())
+    assert lines[-1] == ".ci/run"
+    assert not re.search("sudo|systemctl", "\n".join(lines))
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_script_parses_is_strict_and_executable(script):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
@@ -58,6 +76,33 @@ def ran(script, *arguments, **environment):
     command = [PROJECT / "ci" / script, *arguments]
     environment = {"PATH": os.environ["PATH"], **environment}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n",
+         "ubuntu has no docker-buildx or oras: this works on Debian 12 and 13"),
+        ("ID=debian\nVERSION_CODENAME=bookworm\n", "apt knows no source of bookworm main"),
+    ],
+)  # fmt: skip
+def test_another_distribution_is_not_given_debian_s_packages(tmp_path, release, said):
+    """Of a script whose apt knows nothing, the step that would read the next suite."""
+    (tmp_path / "os-release").write_text(release)
+    fakes = tmp_path / "bin"
+    fakes.mkdir()
+    (fakes / "apt-get").write_text("#!/bin/sh\n")
+    (fakes / "apt-get").chmod(0o755)
+    (fakes / "head").symlink_to(shutil.which("head"))
+    lines = (PROJECT / "ci" / "setup-test-host").read_text().splitlines()
+    assert lines[-1] == 'main "$@"'
+    script = "\n".join([*lines[:-1], "use_next_suite"])
+    script = script.replace("/etc/os-release", str(tmp_path / "os-release"))
+    done = subprocess.run([shutil.which("bash"), "-c", script], env={"PATH": str(fakes)},
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 4
+    assert said in done.stderr
+    assert done.stdout == ""
 
 
 def test_runs_of_several_machines_get_numbers_of_their_own(tmp_path):

@@ -34,6 +34,8 @@ from zport.workflows.steps import build_steps, planned_steps
 from zport.workflows.tasks import Wanted, plan_tasks
 from zport.workspace import PROJECT, write_whole
 
+IMAGE = "debian:trixie-slim"
+
 
 def ci(
     system: Annotated[str, typer.Argument(help="github, gitlab, argo or kubeflow.")],
@@ -65,7 +67,7 @@ def ci(
     revision: Annotated[str, typer.Option(help="The branch or tag of it.")] = "main",
     image: Annotated[
         str, typer.Option(help="The Debian that tasks run in.")
-    ] = "debian:trixie-slim",
+    ] = IMAGE,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default="standard output", help="Where it is written."),
@@ -98,6 +100,7 @@ def ci(
         *(word for text in label or [] for word in ("--label", text)),
         *(word for text in alone or [] for word in ("--alone", text)),
         *(["--repository", repository, "--revision", revision] if repository else []),
+        *(["--image", image] if image != IMAGE else []),
     ]  # fmt: skip
     command = shlex.join(["zport", "ci", system, "--arch", arch, "--agent", agent, *options])
     text = render_workflow(plan_tasks(job, wanted), place, command)

@@ -102,13 +102,17 @@ def _gitlab_job(job: Mapping[str, Any]) -> Node:
     return Node(_names(job.get("needs", [])), frozenset(taken), frozenset(given))
 
 
+ARGO_RESULT = r"([\w-]+)\.(?:Succeeded|Failed|Errored|Omitted)"
+"""A task before this one, and how it has to have ended."""
+
+
 def _argo(documents: Sequence[Any]) -> dict[str, Node]:
     specification = documents[0]["spec"]
     templates = {template["name"]: template for template in specification["templates"]}
     nodes = {}
     for task in templates[specification["entrypoint"]]["dag"]["tasks"]:
         template = templates[task["template"]]
-        needs = re.findall(r"([\w-]+)\.(?:Succeeded|Failed)", task.get("depends", ""))
+        needs = re.findall(ARGO_RESULT, task.get("depends", ""))
         sources = task.get("arguments", {}).get("artifacts", [])
         taken = [_argo_source(source["from"], needs) for source in sources]
         declared = [one["name"] for one in template.get("inputs", {}).get("artifacts", [])]

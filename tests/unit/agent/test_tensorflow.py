@@ -160,6 +160,22 @@ def test_counters_in_names_leave_no_trace() -> None:
     assert [one.name for one in first.graph.output] == ["y:0"]
 
 
+def test_an_operator_with_a_graph_of_its_own_is_refused() -> None:
+    """Its graph uses the outer one's values by name, which would be another one's afterwards."""
+    onnx = pytest.importorskip("onnx", reason="the onnx package is not installed")
+    helper, kind = onnx.helper, onnx.TensorProto
+    ends = [helper.make_tensor_value_info(name, kind.FLOAT, [1]) for name in ("x", "y", "z")]
+    branch = helper.make_graph([helper.make_node("Neg", ["sum"], ["z"])], "b", [], ends[2:])
+    nodes = [
+        helper.make_node("Add", ["x", "x"], ["sum"], "add"),
+        helper.make_node("If", ["c"], ["y"], "cond", then_branch=branch, else_branch=branch),
+    ]
+    condition = helper.make_tensor_value_info("c", kind.BOOL, [])
+    graph = helper.make_graph(nodes, "g", [ends[0], condition], [ends[1]])
+    with pytest.raises(ValueError, match="operator If cond has a graph of its own"):
+        converting._numbered(helper.make_model(graph))
+
+
 def test_another_ending_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["convert", "net.pb", "net.caffemodel"])
