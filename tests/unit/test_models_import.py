@@ -289,6 +289,22 @@ def test_a_copy_is_a_model(put, tmp_path: Path, served: str) -> None:
         write_model(one, tmp_path / "models", wish)
 
 
+def test_an_archive_without_a_pin_is_fetched_first(put, tmp_path: Path) -> None:
+    pin = f"sha256:{hashlib.sha256(GRAPH).hexdigest()}"
+    model = {"base_url": "https://example.org/net.tar.gz", "is_archive": True,
+             "graph_path": "net/new.onnx", "graph_checksum": pin}  # fmt: skip
+    wish = Wish((tmp_path / "a.npy",))
+
+    def examined(base: str) -> Foreign:
+        path = put(second(model=model | {"base_url": base}))
+        return weights(tmp_path).examined(judge(read_foreign(path), [AGENT], wish))
+
+    one = examined(model["base_url"])
+    assert not one.runnable
+    assert said(one) == "weights: the archive is pinned by nothing | fetch it with --fetch"
+    assert examined(f"{model['base_url']}#sha256={'0' * 64}").runnable
+
+
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, ["models", "import", *arguments])
 

@@ -10,9 +10,10 @@ from zport.cli.status import PAGE
 from zport.defects import Defect
 from zport.errors import DefinitionError
 from zport.models import load_models
+from zport.status import records as records_module
 from zport.status.gather import Package, _state, gather, load_audits, untried_models
 from zport.status.page import as_html, as_markdown, in_table, suite_text
-from zport.status.records import Records, WheelRun, load_records, record
+from zport.status.records import CellRun, Records, WheelRun, load_records, record
 from zport.targets import DEFAULT
 from zport.workspace import Workspace
 
@@ -70,6 +71,21 @@ def test_a_tested_wheel_is_taken_up_and_stays(tmp_path):
 def test_a_wheel_without_provenance_was_not_tested(tmp_path):
     build_folder(tmp_path)
     assert record(Workspace(tmp_path), DEFAULT, tmp_path / "status.json").wheels == ()
+
+
+@pytest.mark.parametrize(("day", "kept"), [(21, "pass"), (22, "differs"), (23, "differs")])
+def test_only_an_older_verdict_is_replaced(tmp_path, monkeypatch, day, kept):
+    path = tmp_path / "status.json"
+    first = CellRun(model="m", agent="a", runner="qemu", verdict="pass", largest=0.0,
+                    day=date(2026, 11, 22))  # fmt: skip
+    found = [first]
+    monkeypatch.setattr(records_module, "judged_cells", lambda *_: found)
+    record(Workspace(tmp_path), DEFAULT, path)
+    other = first.model_copy(update={"runner": "native", "day": date(2026, 1, 1)})
+    found[:] = [first.model_copy(update={"verdict": "differs", "day": date(2026, 11, day)}), other]
+    cells = {one.runner: one for one in record(Workspace(tmp_path), DEFAULT, path).cells}
+    assert cells["qemu"].verdict == kept
+    assert cells["native"] == other
 
 
 @pytest.mark.parametrize(

@@ -14,22 +14,35 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from zport.agents import Agent
-from zport.errors import UsageError
+from zport.errors import DefinitionError, UsageError
+from zport.models import load_model
 from zport.models.foreign import Finding, Foreign, code_findings
 from zport.untrusted import require_inside
-from zport.workspace import part_folder
+from zport.workspace import make_folder, part_folder
 
 _MODULES = {"pillow": "PIL", "pyyaml": "yaml", "mlcommons-loadgen": "mlperf_loadgen"}
 """The module of a requirement whose name is another one."""
 _STEPS = ("preprocess", "postprocess")
+_MANIFEST = "manifest.yml"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a manifest is to be completed with: input files, and what its weights are."""
+    """What a manifest is to be completed with: input files, and what its weights are.
+
+    Raises :class:`UsageError` for inputs of one name: they will lie in one folder.
+    """
 
     inputs: Sequence[Path] = ()
     weights: str = "trained"
+
+    def __post_init__(self) -> None:
+        seen: dict[str, Path] = {}
+        for path in self.inputs:
+            other = seen.setdefault(path.name, path)
+            if other is not path:
+                raise UsageError(f"two inputs of one name: {other} and {path}", where="--input",
+                                 next_step="rename one of them")  # fmt: skip
 
 
 def judge(foreign: Foreign, agents: Sequence[Agent], wish: Wish) -> Foreign:
@@ -68,36 +81,82 @@ def modules_of(agent: Agent) -> set[str]:
 
 
 def write_model(foreign: Foreign, folder: Path, wish: Wish) -> Path:
-    """Copy a runnable manifest into ``folder`` as a model, with its inputs; its new folder.
+    """Copy a runnable manifest into ``folder`` as a model, with its files; its new folder.
 
-    Raises :class:`UsageError` when a model of that name is there already.
+    Raises :class:`UsageError` when a model of that name is there already or a file cannot be taken,
+    and :class:`DefinitionError` when it would be no valid model; then nothing is left behind.
     """
     name = re.sub(r"[^a-z0-9.]+", "-", foreign.name.lower()).strip("-.")
     place = folder / name
     if place.exists():
         raise UsageError(f"there is a model {name} already", where=place,
                          next_step="remove it first, or change the manifest's name")  # fmt: skip
-    files = list(wish.inputs) or _own_inputs(foreign)
+    files = _files(foreign, wish)
     document = dict(foreign.document)
     own = {"weights": wish.weights, "inputs": [path.name for path in wish.inputs]}
     document["zport"] = {**(document.get("zport") or {}), **(own if wish.inputs else {})}
     with part_folder(place) as part:
-        for path in files:
-            shutil.copyfile(path, part / path.name)
+        for inner, path in files.items():
+            make_folder((part / inner).parent)
+            shutil.copyfile(path, part / inner)
         text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
-        (part / "manifest.yml").write_text(text, encoding="utf-8")
+        (part / _MANIFEST).write_text(text, encoding="utf-8")
+        _require_model(part, foreign)
     return place
 
 
-def _own_inputs(foreign: Foreign) -> list[Path]:
-    """The inputs of a manifest that has zport's block."""
-    names = foreign.manifest.extension().inputs if foreign.manifest else []
-    paths = [foreign.path.parent / name for name in names]
-    for path in paths:
-        if not path.is_file():
-            raise UsageError("no such input", where=path, next_step="give files with --input")
-        require_inside(foreign.path.parent, path.name, where=foreign.path)
-    return paths
+def _files(foreign: Foreign, wish: Wish) -> dict[str, Path]:
+    """What is to lie beside the new manifest: each file's name there, and where it is now.
+
+    Raises :class:`UsageError` for a file that is not there or whose name is taken, and
+    :class:`DefinitionError` for one outside the manifest's folder.
+    """
+    own = foreign.manifest.zport if foreign.manifest else None
+    files: dict[str, Path] = {}
+    if own and own.network:
+        files[own.network] = _present(foreign, own.network, "restore the file")
+    if own and not wish.inputs:
+        for name in own.inputs:
+            files[name] = _present(foreign, name, "give files with --input")
+        # The stored outputs are those of the manifest's own inputs, and of no others.
+        stored = _own(foreign, own.expected)
+        files |= {own.expected: stored} if stored.is_file() else {}
+    for path in wish.inputs:
+        if path.name in (*files, _MANIFEST):
+            raise UsageError(f"another file of the model is named {path.name}",
+                             where=f"--input {path}", next_step="rename the input")  # fmt: skip
+        files[path.name] = path
+    return files
+
+
+def _present(foreign: Foreign, name: str, step: str) -> Path:
+    path = _own(foreign, name)
+    if not path.is_file():
+        raise UsageError("no such file", where=path, next_step=step)
+    return path
+
+
+def _own(foreign: Foreign, name: str) -> Path:
+    """Where a file is that the manifest names; it may be looked at."""
+    folder = foreign.path.parent
+    require_inside(folder, name, where=foreign.path)
+    return folder / name
+
+
+def _require_model(part: Path, foreign: Foreign) -> None:
+    """Raise :class:`DefinitionError` unless the folder holds a model as every command reads it."""
+    try:
+        model = load_model(part)
+        model.definition()
+        model.sources()
+    except DefinitionError as error:
+        # It names a folder that will not be there.
+        text = error.message.replace(f"{part / _MANIFEST}: ", "")
+        raise DefinitionError(
+            f"it would be no valid model: {text}",
+            where=foreign.path,
+            next_step="mend the manifest's zport block, or leave --input and --weights out",
+        ) from error
 
 
 class _Dumper(yaml.SafeDumper):

@@ -69,6 +69,10 @@ class Weights:
             foreign = foreign.found(
                 Finding("weights", f"{place.path} is pinned {how}", "fetch it with --fetch")
             )
+        if _lacks_archive(manifest, pins):
+            foreign = foreign.found(
+                Finding("weights", "the archive is pinned by nothing", "fetch it with --fetch")
+            )
         return _pinned(foreign, manifest, pins)
 
     def _pins(self, manifest: Manifest) -> dict[str, str]:
@@ -153,6 +157,14 @@ def places(manifest: Manifest) -> Iterator[Place]:
         elif base and urlsplit(base).scheme in _URLS and not model.is_archive:
             url = f"{base.rstrip('/')}/{path}"
         yield Place(field, path, checksum, url)
+
+
+def _lacks_archive(manifest: Manifest, pins: dict[str, str]) -> bool:
+    """Whether the files are in an archive of which nobody knows the SHA-256. Their own do not help:
+    nothing is taken out of an archive that is not the pinned one."""
+    source = manifest.model.source
+    unpinned = source is not None and source.sha256 is None
+    return bool(manifest.model.is_archive) and unpinned and "archive" not in pins
 
 
 def _orders(manifest: Manifest) -> Iterator[Finding]:

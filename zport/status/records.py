@@ -73,9 +73,10 @@ def record(workspace: Workspace, target: Target, path: Path = RECORDS) -> Record
         if kept is None or kept.day <= wheel.day:
             wheels[wheel.package, wheel.version] = wheel
     cells = {(one.model, one.agent, one.runner): one for one in known.cells}
-    cells.update(
-        {(one.model, one.agent, one.runner): one for one in judged_cells(workspace, target)}
-    )
+    for cell in judged_cells(workspace, target):
+        before = cells.get((cell.model, cell.agent, cell.runner))
+        if before is None or before.day <= cell.day:
+            cells[cell.model, cell.agent, cell.runner] = cell
     found = Records(
         target=target.name,
         wheels=tuple(wheels[key] for key in sorted(wheels)),
