@@ -16,21 +16,24 @@ AGENT_LICENSE = "Apache-2.0"
 """Of the agent program."""
 
 
+def licenses(agent: Agent) -> str:
+    """The licences of the agent program and its framework, as one SPDX expression."""
+    return " AND ".join(dict.fromkeys(filter(None, [AGENT_LICENSE, agent.license])))
+
+
 def image_labels(agent: Agent, version: str, epoch: int, base: str) -> dict[str, str]:
     """The labels of an agent's image, by their whole names.
 
-    ``base`` is the reference of the image below, by digest if it was pulled. The licences are
-    those of the agent program and its framework; Debian's packages have theirs in
-    ``/usr/share/doc/*/copyright`` and in the SBOM.
+    ``base`` is the reference of the image below, by digest if it was pulled. Debian's packages
+    have their licences in ``/usr/share/doc/*/copyright`` and in the SBOM.
     """
     name, _, digest = base.partition("@")
-    licenses = dict.fromkeys([AGENT_LICENSE, *([agent.license] if agent.license else [])])
     labels = {
         "title": agent.name,
         "description": agent.summary,
         "version": version,
         "created": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "licenses": " AND ".join(licenses),
+        "licenses": licenses(agent),
         "base.name": name,
         "base.digest": digest,
     }

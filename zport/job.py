@@ -286,12 +286,8 @@ class Job:
 
     def build(self) -> None:
         """Build what is missing, and write the whole plan beside it."""
-        request = self.request
-        free_space(request.workspace.root, SPACE)
-        missing = self.missing()
-        for target in {step.target for step in missing}:
-            self.planner.origin.restore(request.engine, target)
-        binfmt.register_emulators([target for target in self.targets if target != self.host])
+        request, missing = self.request, self.missing()
+        self.prepare(missing)
         try:
             with self.progress.live():
                 self.builder.build(missing)
@@ -300,6 +296,17 @@ class Job:
         write_bake(self.planner.steps, self.wanted, request.workspace, self.fetcher)
         for agent in self.agents:
             request.engine.tag(agent.step.image, self.name_of(agent))
+
+    def prepare(self, missing: Sequence[Step]) -> None:
+        """Have what building takes besides the steps: space, pulled roots, emulators.
+
+        Raises :class:`zport.errors.HostError` for what this host lacks.
+        """
+        request = self.request
+        free_space(request.workspace.root, SPACE)
+        for target in {step.target for step in missing}:
+            self.planner.origin.restore(request.engine, target)
+        binfmt.register_emulators([target for target in self.targets if target != self.host])
 
     @cached_property
     def builder(self) -> Builder:

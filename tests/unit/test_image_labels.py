@@ -5,7 +5,7 @@ import pytest
 from zport.agents import Agent
 from zport.definitions import load_definition
 from zport.errors import DefinitionError
-from zport.image_labels import PREFIX, image_labels
+from zport.image_labels import PREFIX, image_labels, licenses
 
 AGENT = 'name = "tiny"\nframework = "tiny"\nsummary = "a small agent"\nrequirements = ["app"]\n'
 
@@ -34,6 +34,10 @@ def test_they_are_made_of_what_is_in_the_key(agent):
         "licenses": "Apache-2.0 AND MIT",
         "base.name": "localhost/zport/base:s390x-1",
     }
+
+
+def test_licences_are_the_programs_and_the_frameworks(agent):
+    assert licenses(agent('license = "BSD-3-Clause"')) == "Apache-2.0 AND BSD-3-Clause"
 
 
 def test_a_licence_stands_once(agent):

@@ -1,5 +1,6 @@
 """Names of registries and repositories, the user's credentials, and what oras' errors become."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -61,24 +62,67 @@ def test_a_tag_and_a_digest_are_written_differently():
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE"):
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
-def write(path: Path):
+KNOWN = {"auth": "dTpw"}
+
+
+def write(path: Path, *names: str, **more):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("{}")
+    path.write_text(json.dumps({"auths": dict.fromkeys(names, KNOWN), **more}))
     return path
 
 
-def test_credentials_are_those_of_podman_where_docker_has_none(home, monkeypatch):
-    ours = write(home / "run" / "containers" / "auth.json")
-    assert credentials_file() == ours
+def test_credentials_are_in_the_first_file_that_has_them(home):
+    podmans = home / "run" / "containers" / "auth.json"
+    others = write(home / ".config" / "containers" / "auth.json", "r.example:5000")
+    write(home / ".docker" / "config.json", "r.example:5000", "other.example")
+    assert credentials_file("r.example:5000/team/x") == others
+    write(podmans, "r.example:5000")
+    assert credentials_file("r.example:5000/team/x") == podmans
+    assert credentials_file("r.example/team/x") is None
+    assert credentials_file("other.example/team/x") is None
+
+
+def test_dockers_file_without_the_host_hides_no_other(home):
+    podmans = write(home / "run" / "containers" / "auth.json", "r.example")
     write(home / ".docker" / "config.json")
-    assert credentials_file() is None
+    assert credentials_file("r.example/team/x") == podmans
+
+
+def test_where_docker_and_podman_are_told_to_look_they_look(home, monkeypatch):
+    write(home / "run" / "containers" / "auth.json", "r.example")
+    monkeypatch.setenv("DOCKER_CONFIG", "/elsewhere")
+    assert credentials_file("r.example/team/x") is None
     monkeypatch.setenv("REGISTRY_AUTH_FILE", "/elsewhere/auth.json")
-    assert credentials_file() == Path("/elsewhere/auth.json")
+    assert credentials_file("r.example/team/x") == Path("/elsewhere/auth.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "has"),
+    [
+        ({"auths": {"r.example": KNOWN}}, True),
+        ({"auths": {"r.example/team": KNOWN}}, True),
+        ({"auths": {"r.example/team/x": KNOWN}}, True),
+        ({"auths": {"https://r.example/v1/": KNOWN}}, True),
+        ({"auths": {"r.example/te": KNOWN}}, False),
+        ({"auths": {"r.example/other": KNOWN}}, False),
+        ({"auths": {"r.example.org": KNOWN}}, False),
+        ({"auths": {"r.example": {}}}, False),
+        ({"auths": {"r.example": {}}, "credHelpers": {"r.example": "pass"}}, True),
+        ({"credHelpers": {"other.example": "pass"}}, False),
+        ({"credsStore": "pass"}, True),
+        ({"auths": [], "credHelpers": []}, False),
+        ([], False),
+    ],
+)
+def test_a_file_has_credentials_or_asks_a_helper(home, content, has):
+    path = write(home / "run" / "containers" / "auth.json")
+    path.write_text(json.dumps(content))
+    assert credentials_file("r.example/team/x") == (path if has else None)
 
 
 def test_only_loopback_may_speak_plain():

@@ -11,15 +11,12 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from zport.agents import Agent
 from zport.debian import DebianPackage
-from zport.errors import BuildError, RegistryError, TrustError, UsageError
+from zport.errors import BuildError, RegistryError, UsageError
 from zport.plan import AgentPlan
 from zport.provenance import IMAGE_BUILD_TYPE, image_provenance
 from zport.publish import run
-from zport.publish.layout import new_layout, put, put_artifact, put_index, read_manifest, write_top
-from zport.publish.pull import wheel_name
 from zport.publish.run import Publication, clean_revision, publish, require_free
 from zport.publish.sbom import image_sbom, installed_packages
-from zport.publish.verify import verify
 from zport.pypi import IndexFile
 from zport.step import ContextFile, Step
 from zport.targets import TARGETS
@@ -129,105 +126,6 @@ def test_the_provenance_of_an_image_has_its_digest_and_inputs():
     assert {"Dockerfile", "agent/a.py", "wheels/numpy.whl", "packages/libc6.deb"} < names.keys()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["../x-1.0-py3-none-any.whl", "/x-1.0-py3-none-any.whl", "a/x-1.0-py3-none-any.whl", "x.whl",
-     "x-1.0.tar.gz", "", "..", None, 1, "x-1.0-py3-none-any.whl\0", "x-1.0-py3-none-any.whl/"],
-)  # fmt: skip
-def test_only_a_wheels_own_name_is_a_file_name(name):
-    with pytest.raises(TrustError, match="not the file name of a wheel"):
-        wheel_name(name, "here")
-
-
-def test_a_wheels_name_is_taken():
-    assert wheel_name("x-1.0-py3-none-any.whl", "here") == "x-1.0-py3-none-any.whl"
-
-
-class Local:
-    """A repository that is a layout on the disk: all that verify asks for."""
-
-    name = "r.example/leaf"
-
-    def __init__(self, layout, digest):
-        self.layout, self.digest = layout, digest
-
-    def require(self, reference):
-        return self.digest
-
-    def at(self, reference):
-        return f"{self.name}@{reference}"
-
-    def fetch(self, digest, layout, *, referrers=False):
-        for blob in (self.layout / "blobs" / "sha256").iterdir():
-            (layout / "blobs" / "sha256" / blob.name).write_bytes(blob.read_bytes())
-        (layout / "index.json").write_bytes((self.layout / "index.json").read_bytes())
-
-
-SBOM, PROVENANCE = "application/vnd.cyclonedx+json", "application/vnd.in-toto+json"
-
-
-def made_up(tmp_path, *, platform="linux/s390x", bills=None, statements=None):
-    """An index of one image, with these attachments; ``None`` are right ones."""
-    layout = new_layout(tmp_path / "registry")
-    config = put(layout, b'{"os": "linux", "architecture": "s390x"}', "config")
-    manifest = json.dumps({"mediaType": "m", "config": config, "layers": []}).encode()
-    system, _, architecture = platform.partition("/")
-    image = {**put(layout, manifest, "application/vnd.oci.image.manifest.v1+json"),
-             "platform": {"os": system, "architecture": architecture}}  # fmt: skip
-    sha256 = image["digest"].removeprefix("sha256:")
-    bill = {"metadata": {"component": {"hashes": [{"alg": "SHA-256", "content": sha256}]}}}
-    statement = image_provenance(PLAN.step, "leaf", image["digest"], [])
-    attached = []
-    given = {SBOM: [bill] if bills is None else bills,
-             PROVENANCE: [statement] if statements is None else statements}  # fmt: skip
-    for kind, contents in given.items():
-        for content in contents:
-            layer = put(layout, json.dumps(content).encode(), kind)
-            attached.append(put_artifact(layout, kind, layer, {}, subject=image))
-    index = put_index(layout, [image], {})
-    write_top(layout, [index, image, *attached])
-    return Local(layout, index["digest"])
-
-
-def test_what_is_whole_is_verified(tmp_path):
-    checked = verify(made_up(tmp_path), "latest", None, tmp_path / "scratch")
-    assert checked.blobs == 8
-    assert [(image.platform, image.agent, image.key) for image in checked.images] == [
-        ("linux/s390x", "leaf", "b" * 16)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"platform": "linux/amd64"}, "the index says linux/amd64, the image linux/s390x"),
-        ({"bills": []}, f"no {SBOM.replace('+', '.')} is attached"),
-        ({"statements": []}, "no application/vnd.in-toto.json is attached"),
-        ({"bills": [{}]}, "is of another image"),
-        ({"bills": [[]]}, "is of another image"),
-        ({"bills": [{"metadata": {"component": {"hashes": [{"alg": "MD5"}]}}}]}, "another image"),
-        ({"statements": [{}]}, "is of another image"),
-        ({"statements": [image_provenance(PLAN.step, "leaf", DIGEST, [])]}, "is of another image"),
-    ],
-)
-def test_what_is_not_whole_is_told(tmp_path, changes, message):
-    with pytest.raises(TrustError, match=message):
-        verify(made_up(tmp_path, **changes), "latest", None, tmp_path / "scratch")
-
-
-def test_no_image_at_all_is_told(tmp_path):
-    local = made_up(tmp_path)
-    other = put(local.layout, b'{"mediaType": "text/plain"}', "x")
-    local.digest = other["digest"]
-    with pytest.raises(TrustError, match="neither an image index nor an image"):
-        verify(local, "latest", None, tmp_path / "scratch")
-    broken = put_index(local.layout, [{"digest": other["digest"]}], {})
-    local.digest = broken["digest"]
-    with pytest.raises(TrustError, match="entry without 'platform'"):
-        verify(local, "latest", None, tmp_path / "scratch")
-    assert read_manifest(local.layout, broken["digest"])
-
-
 class Tags:
     """A repository with tags."""
 
@@ -278,6 +176,18 @@ def test_a_release_of_changes_is_refused(tree):
     for number in range(5):
         (tree / f"new{number}").write_text("")
     with pytest.raises(UsageError, match="the tree has changes: new0, new1, new2 and 2 more"):
+        clean_revision()
+
+
+def test_a_tree_that_git_cannot_judge_is_not_clean(tree):
+    (tree / ".git" / "index").write_text("no index")
+    with pytest.raises(UsageError, match=r"a broken one: .*index"):
+        clean_revision()
+
+
+def test_without_git_there_is_no_release(tree, monkeypatch):
+    monkeypatch.setenv("PATH", str(tree))
+    with pytest.raises(UsageError, match="git is not installed"):
         clean_revision()
 
 

@@ -3,9 +3,15 @@
 import json
 
 import pytest
+from packageurl import PackageURL
 
-from zport.errors import FetchError, UsageError
-from zport.publish.vulnerabilities import is_older, list_vulnerabilities, read_tracker
+from zport.errors import FetchError, HostError, UsageError
+from zport.publish.vulnerabilities import (
+    is_older,
+    list_vulnerabilities,
+    read_tracker,
+    source_of,
+)
 
 BILL = {
     "components": [
@@ -55,6 +61,34 @@ def test_versions_are_debians():
     assert is_older("1.0~rc1-1", "1.0-1")
     assert is_older("9.9", "1:0.1")
     assert not is_older("1.10", "1.9")
+
+
+def test_without_dpkg_versions_cannot_be_compared(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="dpkg is not installed"):
+        is_older("1.0-1", "1.0-2.this-pair-was-not-asked-before")
+
+
+@pytest.mark.parametrize(
+    ("version", "source"),
+    [("1.3-1+b1", "1.3-1"), ("1.3-1+b12", "1.3-1"), ("1.3+beta1-1", "1.3+beta1-1"),
+     ("1.3+b2-1", "1.3+b2-1"), ("2.0+bzr7-1+b3", "2.0+bzr7-1"), ("1.3-1", "1.3-1")],
+)  # fmt: skip
+def test_only_the_mark_of_another_build_is_taken_off(version, source):
+    assert source_of(PackageURL("deb", "debian", "leaf", version)) == ("leaf", source)
+
+
+@pytest.mark.parametrize(
+    "tracker", [{}, {"glibc": {}}, {"glibc": {"CVE-1": entry("open", release="sid")}}]
+)
+def test_a_release_that_is_not_in_the_data_is_told(tracker):
+    with pytest.raises(UsageError, match="nothing about trixie in the tracker's data") as caught:
+        list_vulnerabilities(BILL, tracker, "trixie")
+    assert caught.value.where == "--release, --tracker"
+
+
+def test_a_release_with_nothing_open_is_no_error():
+    assert found({"other": {"CVE-1": entry("open")}}) == []
 
 
 @pytest.mark.parametrize("bill", [{}, {"components": [{}]}, {"components": [{"purl": "x"}]}, []])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ from zport.publish.images import exports
 from zport.publish.oras import find_reference, find_repository
 from zport.publish.pull import Puller, wheel_tags_of
 from zport.publish.rebuild import rebuild
-from zport.publish.run import LATEST, Publication, publish, require_possible, today
+from zport.publish.run import LATEST, Outcome, Publication, publish, require_possible, today
 from zport.publish.verify import verify
 from zport.publish.vulnerabilities import list_vulnerabilities, read_tracker
 from zport.publish.wheels import WHEELS
@@ -72,7 +73,7 @@ def publish_images(
     refuses or a fixed tag is taken.
     """
     publication = Publication(where, stamp or today(), key, release, wheels)
-    require_possible(publication)
+    publication = replace(publication, revision=require_possible(publication))
     job = Job(make_request(
         arch, agent, engine, build_folder, test=False, base=base, jobs=jobs or default_jobs()
     ))  # fmt: skip
@@ -86,11 +87,14 @@ def publish_images(
 
 
 def publish_and_tell(job: Job, publication: Publication) -> None:
-    """Publish, and print what became of each image."""
-    for outcome in publish(job, publication):
+    """Publish, and print what became of each image as soon as it is there."""
+
+    def tell(outcome: Outcome) -> None:
         for tag in outcome.tags:
             job.request.console.print(f"published {outcome.repository.at(tag)}", soft_wrap=True)
         job.request.console.print(f"          {outcome.phrase}", soft_wrap=True)
+
+    publish(job, publication, tell)
 
 
 def pull(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from zport.agents import Agent
 from zport.engines import Engine
+from zport.errors import BuildError
+from zport.image_labels import licenses
 from zport.job import Job
 from zport.origin import STATUS_FILE
 from zport.plan import AgentPlan
@@ -30,6 +32,7 @@ from zport.publish.layout import (
     write_top,
 )
 from zport.publish.sbom import image_sbom
+from zport.step import Step
 from zport.wheels import wheel_of
 from zport.workspace import Workspace, part_folder
 
@@ -63,8 +66,9 @@ def bundle(
 ) -> Iterator[Bundle]:
     """An agent's images on these targets, put together as long as the block runs.
 
-    Every image has been built. What is compressed once stays in the build folder, by its key.
-    Raises :class:`zport.errors.EngineError` for an image that is not there.
+    Every image has been built or pulled. What is compressed once stays in the build folder, by its
+    key. Raises :class:`zport.errors.EngineError` for an image that is not there, and
+    :class:`BuildError` for one with a wheel of ours that is not in the build folder.
     """
     workspace = job.request.workspace
     version = plans[0].version
@@ -72,7 +76,7 @@ def bundle(
         images = tuple(_published(job, plan, version, layout, revision) for plan in plans)
         about = {TITLE: agent.name, VERSION: version,
                  "org.opencontainers.image.description": agent.summary,
-                 "org.opencontainers.image.licenses": "Apache-2.0"}  # fmt: skip
+                 "org.opencontainers.image.licenses": licenses(agent)}  # fmt: skip
         index = put_index(layout, [one.image for one in images], about)
         top = [part for one in images for part in (one.image, *one.artifacts)]
         write_top(layout, [index, *top])
@@ -82,20 +86,19 @@ def bundle(
 def _published(
     job: Job, plan: AgentPlan, version: str, layout: Path, revision: str | None
 ) -> Published:
-    exported = export_image(plan, job.request.engine, job.request.workspace)
-    link_blobs(exported / "layout", layout)
-    found = read_top(exported / "layout")[0]
+    needs = [job.planner.steps[name] for name in plan.step.needs]
+    wheels = _wheels(needs, job.request.workspace)
+    with exported_image(plan, job.request.engine, job.request.workspace) as exported:
+        link_blobs(exported / "layout", layout)
+        found = read_top(exported / "layout")[0]
+        status = (exported / "status").read_text()
     system, _, architecture = plan.target.oci.partition("/")
     image = {
         **{name: found[name] for name in ("mediaType", "digest", "size")},
         "platform": {"os": system, "architecture": architecture},
         "annotations": {KEY: plan.step.key},
     }
-    needs = [job.planner.steps[name] for name in plan.step.needs]
-    wheels = [wheel_of(need, job.request.workspace) for need in needs if need.role == "wheel"]
-    status = (exported / "status").read_text()
-    sbom = image_sbom(plan, version, image["digest"], status, job.planner.base(plan.target),
-                      filter(None, wheels))  # fmt: skip
+    sbom = image_sbom(plan, version, image["digest"], status, job.planner.base(plan.target), wheels)
     provenance = image_provenance(plan.step, plan.agent.name, image["digest"], needs, revision)
     statement = json.dumps(provenance, indent=2, sort_keys=True)
     said = {SBOM_TYPE: sbom, PROVENANCE_TYPE: statement}
@@ -106,15 +109,37 @@ def _published(
     return Published(image, artifacts, f"{plan.step.tag}-{plan.step.key}")
 
 
+def _wheels(needs: Sequence[Step], workspace: Workspace) -> list[Path]:
+    """The wheels of ours in an image that stands on these steps.
+
+    One that was pulled does not bring them. Raises :class:`BuildError` for one that is not there.
+    """
+    found = []
+    for need in needs:
+        if need.role != "wheel":
+            continue
+        wheel = wheel_of(need, workspace)
+        if wheel is None:
+            raise BuildError(
+                "its wheel is not in the build folder, so the bill of the image would lack it",
+                where=need.name,
+                next_step="take it with zport pull --wheels, or build it with zport wheel PACKAGE",
+            )
+        found.append(wheel)
+    return found
+
+
 def exports(workspace: Workspace) -> Path:
     """Where images lie as they are published, one folder a key."""
     return workspace.root / "publish"
 
 
-def export_image(plan: AgentPlan, engine: Engine, workspace: Workspace) -> Path:
+@contextmanager
+def exported_image(plan: AgentPlan, engine: Engine, workspace: Workspace) -> Iterator[Path]:
     """The folder with an agent's image as an OCI layout, and dpkg's status file beside it.
 
-    It is made once a key; that of an earlier key of the same image goes.
+    It is made once a key; that of an earlier key of the same image goes. As long as the block runs
+    no other zport removes it.
     """
     step = plan.step
     folder = exports(workspace) / f"{step.name}-{step.key}"
@@ -128,4 +153,4 @@ def export_image(plan: AgentPlan, engine: Engine, workspace: Workspace) -> Path:
             for other in exports(workspace).glob(f"{step.name}-*"):
                 if other != folder:
                     shutil.rmtree(other)
-    return folder
+        yield folder

@@ -1,6 +1,7 @@
 """OCI layouts: a folder of blobs named by their SHA-256, from which a registry is filled.
 
 The facts are of the OCI image specification 1.1: image-layout.md, manifest.md, image-index.md.
+What others wrote is read in a block of :func:`well_formed`.
 """
 
 from __future__ import annotations
@@ -59,11 +60,36 @@ def read_top(folder: Path) -> list[Descriptor]:
     return found
 
 
-def blob_path(folder: Path, digest: str) -> Path:
+@contextmanager
+def well_formed(where: str | Path) -> Iterator[None]:
+    """For a few lines that take foreign JSON apart: what it lacks becomes a :class:`TrustError`."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
+        raise TrustError(
+            f"not formed as OCI says: {type(error).__name__}: {error}",
+            where=where,
+            next_step="do not use it; it was not published by zport, or was changed since",
+        ) from error
+
+
+def annotation(part: Descriptor, name: str) -> object:
+    """An annotation of a descriptor, a manifest or an index that others wrote; perhaps none."""
+    found = part.get("annotations")
+    return found.get(name) if isinstance(found, dict) else None
+
+
+def checked_digest(digest: object, where: str | Path) -> str:
+    """What is a digest. Raises :class:`TrustError` for what is none, such as a path."""
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        raise TrustError(f"not a SHA-256 digest: {digest!r}", where=where)
+    return digest
+
+
+def blob_path(folder: Path, digest: object) -> Path:
     """The file of a blob. Raises :class:`TrustError` for what is no digest, such as a path."""
-    if not DIGEST.fullmatch(digest):
-        raise TrustError(f"not a SHA-256 digest: {digest!r}", where=folder)
-    return folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    name = checked_digest(digest, folder).removeprefix("sha256:")
+    return folder / "blobs" / "sha256" / name
 
 
 def put(folder: Path, content: bytes, media_type: str) -> Descriptor:
@@ -125,12 +151,17 @@ def read_manifest(folder: Path, digest: str) -> dict[str, Any]:
     """A manifest or index, checked. Raises :class:`TrustError` for another blob, or no JSON."""
     path = blob_path(folder, digest)
     check_blob(path)
+    return parse_object(path.read_bytes(), digest)
+
+
+def parse_object(text: str | bytes, where: str) -> dict[str, Any]:
+    """A JSON object that others wrote. Raises :class:`TrustError` for anything else."""
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise TrustError(f"not JSON: {error}", where=digest) from error
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TrustError(f"not JSON: {error}", where=where) from error
     if not isinstance(content, dict):
-        raise TrustError("a manifest has to be an object", where=digest)
+        raise TrustError("it has to be a JSON object", where=where)
     return content
 
 

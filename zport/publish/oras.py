@@ -8,7 +8,6 @@ distribution specification names for that. Credentials are the user's own: what 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -22,8 +21,9 @@ from typing import Any
 
 from zport.engines import is_loopback
 from zport.errors import RegistryError, TrustError
-from zport.publish.layout import DIGEST
+from zport.publish.layout import DIGEST, parse_object, well_formed
 from zport.publish.tools import run_tool, said_by
+from zport.workspace import read_json
 
 NAMESPACE = r"(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
 PLACE = re.compile(rf"(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*(:\d+)?)(?P<path>{NAMESPACE})")
@@ -110,11 +110,10 @@ class Repository:
         self._check(done, digest)
 
     def manifest(self, reference: str) -> dict[str, Any]:
-        """A manifest or an index."""
+        """A manifest or an index. Raises :class:`TrustError` for what is no JSON object."""
         done = self._run("manifest", "fetch", *self._options(), self.at(reference))
         self._check(done, reference)
-        content: dict[str, Any] = json.loads(done.stdout)
-        return content
+        return parse_object(done.stdout, self.at(reference))
 
     def tag(self, digest: str, tags: Sequence[str]) -> None:
         """Give what has this digest these tags, wherever they stood before."""
@@ -125,13 +124,16 @@ class Repository:
     def _check_blobs(self, digest: str) -> None:
         """Ask for one blob after the other, to hear which of them is not what its digest says."""
         manifest = self.manifest(digest)
-        for image in manifest.get("manifests", []):
-            self._check_blobs(image["digest"])
-        for blob in (manifest.get("config"), *manifest.get("layers", [])):
-            if blob:
-                asked = self.at(blob["digest"])
-                done = self._run("blob", "fetch", *self._options(), "--output", os.devnull, asked)
-                self._check_content(done, blob["digest"])
+        with well_formed(self.at(digest)):
+            images = [image["digest"] for image in manifest.get("manifests", [])]
+            parts = (manifest.get("config"), *manifest.get("layers", []))
+            blobs = [part["digest"] for part in parts if part]
+        for image in images:
+            self._check_blobs(image)
+        for blob in blobs:
+            asked = self.at(blob)
+            done = self._run("blob", "fetch", *self._options(), "--output", os.devnull, asked)
+            self._check_content(done, blob)
 
     def _check_content(self, done: subprocess.CompletedProcess[str], digest: str) -> None:
         if done.returncode != 0 and OTHER_CONTENT.search(done.stderr):
@@ -143,7 +145,7 @@ class Repository:
 
     def _options(self, side: str = "") -> list[str]:
         prefix = f"--{side}-" if side else "--"
-        credentials = credentials_file()
+        credentials = credentials_file(self.name)
         return [
             *([f"{prefix}plain-http"] if speaks_plain(self.host) else []),
             *([f"{prefix}registry-config", str(credentials)] if credentials else []),
@@ -160,15 +162,10 @@ class Repository:
         self, done: subprocess.CompletedProcess[str], reference: str | None
     ) -> RegistryError:
         said = _said(done)
-        step = "check that the registry runs, and its name; what was sent is not sent again"
-        if re.search("unauthorized|denied|forbidden|credential", said, re.IGNORECASE):
-            step = LOGIN_HELP.format(self.host)
-        elif "x509" in said or "certificate" in said:
-            step = CERTIFICATE_HELP
         return RegistryError(
             said,
             where=self.at(reference) if reference else self.name,
-            next_step=step,
+            next_step=registry_help(said, self.host),
         )
 
 
@@ -176,6 +173,15 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
     if PANIC in done.stderr:
         return "oras broke off in the middle, as it does when a connection is cut"
     return re.sub(r"^Error( response from registry)?: ", "", said_by(done))
+
+
+def registry_help(said: str, host: str) -> str:
+    """What to do about a registry of which a client said this."""
+    if re.search("unauthorized|denied|forbidden|credential", said, re.IGNORECASE):
+        return LOGIN_HELP.format(host)
+    if "x509" in said or "certificate" in said:
+        return CERTIFICATE_HELP
+    return "check that the registry runs, and its name; what was sent is not sent again"
 
 
 def find_repository(place: str, name: str) -> Repository:
@@ -209,19 +215,45 @@ def find_reference(image: str) -> tuple[Repository, str]:
     return Repository(f"{head}/{last}"), digest or tag or "latest"
 
 
-def credentials_file() -> Path | None:
-    """The file with the user's credentials where it is not Docker's, which oras reads itself.
+def credentials_file(repository: str) -> Path | None:
+    """The file with the user's credentials for a repository, where it is not Docker's.
 
-    The order is that of containers-auth.json(5).
+    Docker's file, which oras and cosign read by themselves, is taken where none of the others
+    can answer for the repository, or ``DOCKER_CONFIG`` names it; ``REGISTRY_AUTH_FILE`` goes
+    before all. The order is that of containers-auth.json(5).
     """
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         return Path(named)
-    if "DOCKER_CONFIG" in os.environ or (Path.home() / ".docker" / "config.json").exists():
+    if "DOCKER_CONFIG" in os.environ:
         return None
-    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    places = [Path(runtime), Path(f"/run/containers/{os.getuid()}")]
-    found = [places[0] / "containers" / "auth.json", places[1] / "auth.json"]
-    return next((path for path in found if path.exists()), None)
+    user = os.getuid()
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{user}")
+    settings = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    places = [
+        runtime / "containers" / "auth.json",
+        Path(f"/run/containers/{user}/auth.json"),
+        settings / "containers" / "auth.json",
+    ]
+    return next((path for path in places if _answers_for(read_json(path), repository)), None)
+
+
+def _answers_for(file: Any, repository: str) -> bool:
+    """Whether a file of credentials has those of a repository, or a helper to ask for them."""
+    if not isinstance(file, dict):
+        return False
+    host, known, helpers = repository.partition("/")[0], file.get("auths"), file.get("credHelpers")
+    if file.get("credsStore") or (isinstance(helpers, dict) and host in helpers):
+        return True
+    # An entry that is empty says only that a helper has it.
+    return isinstance(known, dict) and any(
+        entry and f"{repository}/".startswith(f"{_named(key)}/") for key, entry in known.items()
+    )
+
+
+def _named(key: str) -> str:
+    """The registry, perhaps with a namespace, that an entry is for; old ones have a whole URL."""
+    _, scheme, rest = key.partition("://")
+    return rest.partition("/")[0] if scheme else key.rstrip("/")
 
 
 @cache

@@ -20,14 +20,17 @@ from zport.publish.layout import (
     KEY,
     TITLE,
     VERSION,
+    annotation,
     blob_path,
     check_blobs,
+    checked_digest,
     read_manifest,
     scratch_layout,
+    well_formed,
 )
 from zport.publish.oras import Repository
 from zport.publish.sign import require_signature
-from zport.publish.verify import attached, verify
+from zport.publish.verify import attached, platform_of, verify
 from zport.publish.wheels import WHEEL_TYPE
 from zport.step import KEY_LENGTH
 from zport.targets import Target
@@ -56,24 +59,24 @@ class Puller:
         Raises :class:`RegistryError` when it is not there, :class:`TrustError` when it is not
         what it claims.
         """
-        digest = repository.require(tag)
+        digest, where = repository.require(tag), repository.at(tag)
         index = repository.manifest(digest)
         if index.get("mediaType") != INDEX:
-            raise TrustError("not an image index", where=repository.at(tag))
-        there = {_platform(one): one for one in index["manifests"]}
+            raise TrustError("not an image index", where=where)
+        with well_formed(where):
+            there = {platform_of(one): one for one in index["manifests"]}
         if target.oci not in there:
-            raise RegistryError(f"it has no image for {target.oci}", where=repository.at(tag),
+            raise RegistryError(f"it has no image for {target.oci}", where=where,
                                 next_step=f"there are: {', '.join(sorted(there))}")  # fmt: skip
         found = there[target.oci]
-        key = _checked(KEY_FORM, found.get("annotations", {}).get(KEY), repository.at(tag))
-        version = _checked(
-            VERSION_FORM, index.get("annotations", {}).get(VERSION), repository.at(tag)
-        )
+        image = checked_digest(found.get("digest"), where)
+        key = _checked(KEY_FORM, annotation(found, KEY), where)
+        version = _checked(VERSION_FORM, annotation(index, VERSION), where)
         self.trust_image(repository, digest, key, target)
         agent = repository.name.rpartition("/")[2]
         names = [f"{REPOSITORY}/{agent}:{version}-{target.name}",
                  f"{REPOSITORY}/{agent}:{target.name}-{key}"]  # fmt: skip
-        self.take(repository, found["digest"], target, names)
+        self.take(repository, image, target, names)
         return names
 
     def take(
@@ -86,10 +89,10 @@ class Puller:
 
     def trust_image(self, repository: Repository, digest: str, key: str, target: Target) -> None:
         """With a public key: raise :class:`TrustError` unless all of an image is signed, and it is
-        the one of this key of a step."""
+        the one of this key of a step, and of the agent that the repository is for."""
         if not self.public:
             return
-        verified = verify(repository, digest, self.public, exports(self.workspace))
+        verified = verify(repository, digest, self.public, exports(self.workspace), key)
         keys = {image.platform: image.key for image in verified.images}
         if keys.get(target.oci) != key:
             raise TrustError(
@@ -109,18 +112,20 @@ class Puller:
         where = repository.at(tag)
         with self._fetched(repository, digest) as layout:
             manifest = read_manifest(layout, digest)
-            if manifest.get("artifactType") != WHEEL_TYPE or len(manifest["layers"]) != 1:
-                raise TrustError("not a wheel", where=where)
-            layer = manifest["layers"][0]
-            name = wheel_name(layer.get("annotations", {}).get(TITLE), where)
-            key = _checked(KEY_FORM, manifest.get("annotations", {}).get(KEY), where)
+            with well_formed(where):
+                if manifest.get("artifactType") != WHEEL_TYPE or len(manifest["layers"]) != 1:
+                    raise TrustError("not a wheel", where=where)
+                layer = manifest["layers"][0]
+                content = blob_path(layout, layer["digest"])
+                name = wheel_name(annotation(layer, TITLE), where)
+            key = _checked(KEY_FORM, annotation(manifest, KEY), where)
             if KEY_FORM.fullmatch(tag[-KEY_LENGTH:]) and not tag.endswith(key):
                 raise TrustError("it has another key than its tag", where=where)
             folder = self.workspace.wheels / key
             with self.workspace.exclusive(f"wheel-{key}"):
                 if not folder.is_dir():
                     with part_folder(folder) as part:
-                        shutil.copyfile(blob_path(layout, layer["digest"]), part / name)
+                        shutil.copyfile(content, part / name)
                         check_wheel(part / name, target)
                         write_sbom(part / name)
                         for statement in attached(
@@ -158,11 +163,6 @@ def wheel_name(name: object, where: str) -> str:
             next_step="do not use it; it was not published by zport",
         ) from error
     return name
-
-
-def _platform(descriptor: dict[str, dict[str, str]]) -> str:
-    platform = descriptor.get("platform", {})
-    return f"{platform.get('os')}/{platform.get('architecture')}"
 
 
 def _checked(form: re.Pattern[str], value: object, where: str) -> str:

@@ -15,7 +15,7 @@ from zport.job import Job
 from zport.plan import AgentPlan
 from zport.provenance import image_provenance
 from zport.publish.images import exports
-from zport.publish.layout import make_canonical, read_manifest
+from zport.publish.layout import make_canonical, read_manifest, well_formed
 from zport.publish.verify import VerifiedImage
 from zport.targets import Target, find_target
 from zport.workspace import make_folder
@@ -38,10 +38,9 @@ def rebuild(image: VerifiedImage, plan: Plan) -> str:
     _require_same_inputs(image, job, own)
     digest, config = _build_again(job, own)
     if digest != image.digest:
-        published = next(iter(image.sbom["metadata"]["component"]["hashes"]))["content"]
         raise TrustError(
             f"building it again gives {digest}, whose configuration is {config}",
-            where=f"sha256:{published}",
+            where=image.digest,
             next_step="with the same configuration in both only the compression differs: use the "
             "engine's version of the publisher; else see tests/bench/reproducible.py",
         )
@@ -53,7 +52,9 @@ def _require_same_inputs(image: VerifiedImage, job: Job, own: AgentPlan) -> None
         return
     needs = [job.planner.steps[name] for name in own.step.needs]
     here = image_provenance(own.step, own.agent.name, image.digest, needs)
-    before, now = _inputs(image.provenance), _inputs(here)
+    with well_formed(image.digest):
+        before = _inputs(image.provenance)
+    now = _inputs(here)
     changed = sorted(name for name in before | now if before.get(name) != now.get(name))
     commit = before.get("zport")
     raise UsageError(
@@ -67,7 +68,8 @@ def _require_same_inputs(image: VerifiedImage, job: Job, own: AgentPlan) -> None
 def _inputs(statement: dict[str, Any]) -> dict[str, str]:
     build = statement["predicate"]["buildDefinition"]
     files = {
-        one["name"]: next(iter(one["digest"].values())) for one in build["resolvedDependencies"]
+        str(one["name"]): next(iter(one["digest"].values()))
+        for one in build["resolvedDependencies"]
     }
     return {**files, **build["internalParameters"]["images"]}
 
@@ -76,7 +78,9 @@ def _build_again(job: Job, own: AgentPlan) -> tuple[str, str]:
     """Build the step under another name and export it: digests of manifest and configuration."""
     engine, workspace = job.request.engine, job.request.workspace
     missing = missing_steps(job.planner.steps, own.step.needs, engine.images())
-    job.builder.build(missing)
+    job.prepare(missing)
+    with job.progress.live():
+        job.builder.build(missing)
     step = replace(own.step, repository=f"{own.step.repository}-rebuilt")
     log = job.progress.log(f"rebuild-{step.name}")
     with TemporaryDirectory(dir=make_folder(exports(workspace)), prefix=".rebuild.") as name:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from zport.job import Job
 from zport.publish.images import Bundle, bundle
 from zport.publish.layout import blob_path
 from zport.publish.oras import Repository, find_repository
-from zport.publish.sign import KeyPair, key_pair, sign
+from zport.publish.sign import KeyPair, key_pair, require_password, sign
 from zport.publish.tools import require_command
 from zport.publish.wheels import WHEELS, wheel_artifacts
 from zport.workspace import PROJECT
@@ -30,13 +31,17 @@ def today() -> str:
 
 @dataclass(frozen=True)
 class Publication:
-    """What is to be done: where to, under which date, signed by which key, as a release or not."""
+    """What is to be done: where to, under which date, signed by which key, as a release or not.
+
+    ``revision`` is the commit that a release was planned from, as :func:`require_possible` had it.
+    """
 
     where: str
     stamp: str = field(default_factory=today)
     key: str | None = None
     release: bool = False
     wheels: bool = True
+    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,16 +63,26 @@ class Outcome:
         return f"{self.digest} {self.platforms} platforms, {sent}, {self.signed} signed"
 
 
-def publish(job: Job, publication: Publication) -> list[Outcome]:
+def publish(
+    job: Job, publication: Publication, tell: Callable[[Outcome], None] | None = None
+) -> list[Outcome]:
     """Publish the images of the targets that were asked for, and the wheels in them.
 
     What is pushed has its digest for a name until all of it is there; the tags come last, those
     that move after the one that does not. Nothing is pushed when one agent's fixed tag is taken.
+    ``tell`` hears of each agent as soon as its tags are there: what comes after it may fail.
 
-    Raises as :func:`require_possible` does, and :class:`RegistryError` for a registry that does not
-    answer or refuses and for a fixed tag that is taken.
+    Raises as :func:`require_possible` does, :class:`UsageError` for a release from another commit
+    than it was planned from, and :class:`RegistryError` for a registry that does not answer or
+    refuses and for a fixed tag that is taken.
     """
     revision = require_possible(publication)
+    if publication.revision not in (None, revision):
+        raise UsageError(
+            f"the checkout is at {revision} now, and what was built is of {publication.revision}",
+            where="--release",
+            next_step="run the same command again: it builds what the other commit changes",
+        )
     request = job.request
     with ExitStack() as stack:
         pair = stack.enter_context(key_pair(publication.key)) if publication.key else None
@@ -79,10 +94,11 @@ def publish(job: Job, publication: Publication) -> list[Outcome]:
         there = [find_repository(publication.where, one.agent.name) for one in bundles]
         for one, repository in zip(bundles, there, strict=True):
             require_free(repository, fixed_tag(one, publication), one.index["digest"])
-        done = [
-            _publish_bundle(one, repository, publication, pair)
-            for one, repository in zip(bundles, there, strict=True)
-        ]
+        done = []
+        for one, repository in zip(bundles, there, strict=True):
+            done.append(_publish_bundle(one, repository, publication, pair))
+            if tell:
+                tell(done[-1])
         if publication.wheels:
             publish_wheels(job, publication.where, pair)
     return done
@@ -91,8 +107,9 @@ def publish(job: Job, publication: Publication) -> list[Outcome]:
 def require_possible(publication: Publication) -> str | None:
     """Raise for what can be known before anything is built; returns the commit of a release.
 
-    :class:`UsageError` for a stamp that cannot stand in a tag and a release from a tree with
-    changes, :class:`RegistryError` for a place of another form, :class:`HostError` without oras.
+    :class:`UsageError` for a stamp that cannot stand in a tag, a release from a tree with changes
+    and a key whose password cannot be had, :class:`RegistryError` for a place of another form,
+    :class:`HostError` without oras.
     """
     find_repository(publication.where, WHEELS)
     if not STAMP.fullmatch(publication.stamp):
@@ -101,6 +118,8 @@ def require_possible(publication: Publication) -> str | None:
     revision = clean_revision() if publication.release else None
     for command in ("oras", "cosign") if publication.key else ("oras",):
         require_command(command)
+    if publication.key:
+        require_password(publication.key)
     return revision
 
 
@@ -114,14 +133,19 @@ def version_tag(one: Bundle) -> str:
     return f"{one.agent.framework}-{one.version}"
 
 
-def require_free(repository: Repository, tag: str, digest: str) -> None:
-    """Raise :class:`RegistryError` when the tag names anything else than this digest."""
+def require_free(
+    repository: Repository, tag: str, digest: str, state: str = "nothing was pushed"
+) -> None:
+    """Raise :class:`RegistryError` when the tag names anything else than this digest.
+
+    ``state`` tells what was done until now.
+    """
     known = repository.resolve(tag)
     if known not in (None, digest):
         raise RegistryError(
             f"this tag never moves, and it is {known} already",
             where=repository.at(tag),
-            next_step="nothing was pushed; publish under another one with --stamp, "
+            next_step=f"{state}; publish under another one with --stamp, "
             f"for example {tag.rpartition('-')[2]}.2",
         )
 
@@ -139,11 +163,11 @@ def _publish_bundle(
     if pair:
         parts = [part["digest"] for i in one.images for part in (i.image, *i.artifacts)]
         signed = sign(repository, [digest, *parts], pair)
-    for image in one.images:
-        _tag(repository, image.image["digest"], [image.key_tag])
     fixed = fixed_tag(one, publication)
     # Another publication may have been faster.
-    require_free(repository, fixed, digest)
+    require_free(repository, fixed, digest, "what was pushed here has no tag")
+    for image in one.images:
+        _tag(repository, image.image["digest"], [image.key_tag])
     tags = [fixed, version_tag(one), LATEST]
     _tag(repository, digest, tags)
     size = sum(_size(one, start) for start in sent)
@@ -175,20 +199,31 @@ def publish_wheels(job: Job, where: str, pair: KeyPair | None) -> None:
 
 def clean_revision() -> str:
     """The commit of the checkout. Raises :class:`UsageError` unless it is one, without changes."""
-    asked = ["git", "-C", str(PROJECT)]
-    head = subprocess.run([*asked, "rev-parse", "HEAD"], capture_output=True, text=True,
-                          check=False)  # fmt: skip
-    changed = subprocess.run([*asked, "status", "--porcelain"], capture_output=True, text=True,
-                             check=False)  # fmt: skip
-    if head.returncode != 0:
-        raise UsageError("not a git checkout", where=PROJECT,
-                         next_step="publish without --release")  # fmt: skip
-    if changed.stdout:
-        files = [line[3:] for line in changed.stdout.splitlines()]
+    head = _git("rev-parse", "HEAD").strip()
+    changed = _git("status", "--porcelain")
+    if changed:
+        files = [line[3:] for line in changed.splitlines()]
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
         raise UsageError(
             f"the tree has changes: {', '.join(files[:3])}{more}",
             where="--release",
             next_step="commit or remove them, or publish without --release",
         )
-    return head.stdout.strip()
+    return head
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the checkout. Raises :class:`UsageError` when it cannot tell."""
+    if not shutil.which("git"):
+        raise UsageError("git is not installed, and a release names its commit", where="--release",
+                         next_step="install git, or publish without --release")  # fmt: skip
+    done = subprocess.run(["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
+        raise UsageError(
+            f"not a git checkout, or a broken one: {said}",
+            where=PROJECT,
+            next_step="publish without --release",
+        )
+    return done.stdout

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,32 @@ from zport.errors import TrustError
 from zport.publish.images import PROVENANCE_TYPE, SBOM_TYPE
 from zport.publish.layout import (
     INDEX,
+    KEY,
     MANIFEST,
+    annotation,
     blob_path,
     check_blob,
     check_blobs,
+    checked_digest,
+    parse_object,
     read_manifest,
     read_top,
     scratch_layout,
+    well_formed,
 )
 from zport.publish.oras import Repository
 from zport.publish.sign import is_signed, require_signature
 
 REASON = "do not use it before you know why; the publisher's digests are in the signed index"
+
+
+@dataclass(frozen=True)
+class Member:
+    """An image as an index names it: the platform and the step's key that it gives, if any."""
+
+    digest: str
+    platform: str | None = None
+    key: object = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +52,12 @@ class VerifiedImage:
     @property
     def key(self) -> str:
         """The key of the step that made it, as its provenance has it."""
-        return str(_build(self.provenance)["internalParameters"]["key"])
+        return str(_key_of_provenance(self.provenance))
 
     @property
     def agent(self) -> str:
         """The agent whose image it is, as its provenance has it."""
-        return str(_build(self.provenance)["externalParameters"]["agent"])
+        return str(_agent_of_provenance(self.provenance))
 
 
 @dataclass(frozen=True)
@@ -57,12 +71,20 @@ class Verified:
     images: tuple[VerifiedImage, ...]
 
 
-def verify(repository: Repository, reference: str, public: str | None, scratch: Path) -> Verified:
+def verify(
+    repository: Repository,
+    reference: str,
+    public: str | None,
+    scratch: Path,
+    key: str | None = None,
+) -> Verified:
     """Fetch an image with all that hangs on it, and check it; ``public`` is cosign's public key.
 
     Every blob is what its digest says, every image has the platform that the index gives it, a
-    bill of materials and a provenance that name it; with a key, index, images, bills and
-    provenances are signed by it. ``scratch`` is a folder to fetch into; nothing stays in it.
+    bill of materials and a provenance that name it and the step's key that the index gives it;
+    with a public key, index, images, bills and provenances are signed by it, and the images are
+    the agent's whose name the repository has. ``key`` is the step's of an image that is asked for
+    without an index. ``scratch`` is a folder to fetch into; nothing stays in it.
 
     Raises :class:`TrustError` for the first thing that is not so, and :class:`RegistryError` for an
     image that is not there or a registry that does not answer.
@@ -72,100 +94,187 @@ def verify(repository: Repository, reference: str, public: str | None, scratch: 
         require_signature(repository, digest, public)
     with scratch_layout(scratch) as layout:
         images = [
-            _verify_image(repository, layout, one, platform, public)
-            for one, platform in fetch_images(repository, digest, layout)
+            _verify_image(repository, layout, member, public)
+            for member in fetch_images(repository, digest, layout, key)
         ]
         blobs = check_blobs(layout)
+    if public:
+        _require_agent(repository, images)
     return Verified(repository.at(reference), digest, blobs, public is not None, tuple(images))
 
 
-def fetch_images(repository: Repository, digest: str, layout: Path) -> list[tuple[str, str | None]]:
-    """Fetch an index or image with all referrers: digest and stated platform of each image."""
+def _require_agent(repository: Repository, images: list[VerifiedImage]) -> None:
+    """Raise unless the images are the agent's after whom the repository is called.
+
+    A signature is on a digest: it stays good where somebody copies the image to another name.
+    """
+    asked = repository.name.rpartition("/")[2]
+    for image in images:
+        if image.agent != asked:
+            raise TrustError(
+                f"signed by this key, but an image of the agent {image.agent}, not {asked}",
+                where=repository.at(image.digest),
+                next_step="the tag was moved to another image: ask the publisher",
+            )
+
+
+def fetch_images(
+    repository: Repository, digest: str, layout: Path, key: str | None = None
+) -> list[Member]:
+    """Fetch an index or image with all referrers: what each image is said to be.
+
+    ``key`` is the step's where it is an image. Raises as :func:`verify`.
+    """
     repository.fetch(digest, layout)
     manifest = read_manifest(layout, digest)
     kind = manifest.get("mediaType")
     if kind not in (INDEX, MANIFEST):
         raise TrustError(f"neither an image index nor an image, but {kind}", where=digest)
-    one: list[tuple[str, str | None]] = [(digest, None)]
-    images = one if kind == MANIFEST else list(_members(manifest, digest))
-    for image, _ in images:
-        repository.fetch(image, layout, referrers=True)
+    images = [Member(digest, key=key)] if kind == MANIFEST else _members(manifest, digest)
+    for image in images:
+        repository.fetch(image.digest, layout, referrers=True)
     return images
 
 
-def _members(index: dict[str, Any], digest: str) -> Iterator[tuple[str, str | None]]:
-    try:
-        for one in index["manifests"]:
-            platform = one["platform"]
-            yield one["digest"], f"{platform['os']}/{platform['architecture']}"
-    except (KeyError, TypeError) as error:
-        raise TrustError(f"the index has an entry without {error}", where=digest) from error
+def _members(index: dict[str, Any], digest: str) -> list[Member]:
+    with well_formed(digest):
+        return [
+            Member(checked_digest(one["digest"], digest), platform_of(one), annotation(one, KEY))
+            for one in index["manifests"]
+        ]
+
+
+def platform_of(one: dict[str, Any]) -> str:
+    """The platform that an index gives an image; to be called in :func:`.layout.well_formed`."""
+    platform = one["platform"]
+    return f"{platform['os']}/{platform['architecture']}"
 
 
 def _verify_image(
-    repository: Repository, layout: Path, digest: str, platform: str | None, public: str | None
+    repository: Repository, layout: Path, member: Member, public: str | None
 ) -> VerifiedImage:
+    digest = member.digest
     if public:
         require_signature(repository, digest, public)
-    config = read_manifest(layout, read_manifest(layout, digest)["config"]["digest"])
-    actual = f"{config.get('os')}/{config.get('architecture')}"
-    if platform not in (None, actual):
-        raise TrustError(f"the index says {platform}, the image {actual}", where=digest,
+    actual = _actual_platform(layout, digest)
+    if member.platform not in (None, actual):
+        raise TrustError(f"the index says {member.platform}, the image {actual}", where=digest,
                          next_step=REASON)  # fmt: skip
-    found = {}
-    for kind, named in ((SBOM_TYPE, _named_by_sbom), (PROVENANCE_TYPE, _named_by_provenance)):
-        contents = [*map(_content, attached(repository, layout, digest, kind, public))]
-        if not contents:
-            by = " that this key signed" if public else ""
-            raise TrustError(f"no {kind} is attached to it{by}", where=digest, next_step=REASON)
-        for content in contents:
-            if named(content) != digest.removeprefix("sha256:"):
-                raise TrustError(f"the {kind} attached to it is of another image", where=digest,
-                                 next_step=REASON)  # fmt: skip
-        found[kind] = contents[-1]
-    return VerifiedImage(actual, digest, found[SBOM_TYPE], found[PROVENANCE_TYPE])
+    sbom, provenance = (
+        _statement(repository, layout, member, public, kind) for kind in (BILL, PROVENANCE)
+    )
+    if not isinstance(sbom.get("components"), list):
+        raise TrustError("its bill lists no components", where=digest, next_step=REASON)
+    return VerifiedImage(actual, digest, sbom, provenance)
+
+
+def _actual_platform(layout: Path, digest: str) -> str:
+    manifest = read_manifest(layout, digest)
+    with well_formed(digest):
+        named = manifest["config"]["digest"]
+    config = read_manifest(layout, named)
+    return f"{config.get('os')}/{config.get('architecture')}"
+
+
+def _statement(
+    repository: Repository, layout: Path, member: Member, public: str | None, kind: Kind
+) -> dict[str, Any]:
+    """What is attached to an image of this kind.
+
+    Where no byte of the image changed with the step's key, there is one for each key: then it is
+    the one of the key that the image is said to have.
+    """
+    digest, name = member.digest, kind.media_type
+    contents = [*map(_content, attached(repository, layout, digest, name, public))]
+    if not contents:
+        by = " that this key signed" if public else ""
+        raise TrustError(f"no {name} is attached to it{by}", where=digest, next_step=REASON)
+    for content in contents:
+        if kind.image(content) != digest.removeprefix("sha256:"):
+            raise TrustError(f"the {name} attached to it is of another image", where=digest,
+                             next_step=REASON)  # fmt: skip
+    of_key = [one for one in contents if member.key is None or kind.key(one) == member.key]
+    if not of_key:
+        raise TrustError(f"no {name} attached to it names the key {member.key}", where=digest,
+                         next_step=REASON)  # fmt: skip
+    return of_key[-1]
 
 
 def attached(
     repository: Repository, layout: Path, digest: str, kind: str, public: str | None
 ) -> Iterator[Path]:
     """The files of a kind that are attached to an image or a wheel and lie in the layout; with a
-    key only what it signed, as anybody may attach."""
+    key only what it signed, as anybody may attach.
+
+    Raises :class:`TrustError` for what may be meant and is not well formed.
+    """
     for one in read_top(layout):
         manifest = read_manifest(layout, one["digest"])
-        if (
-            manifest.get("artifactType") == kind
-            and manifest.get("subject", {}).get("digest") == digest
-            and (not public or is_signed(repository, one["digest"], public))
-        ):
-            yield blob_path(layout, manifest["layers"][0]["digest"])
+        if manifest.get("artifactType") != kind or _is_of_another(manifest, digest):
+            continue
+        if public and not is_signed(repository, one["digest"], public):
+            continue
+        with well_formed(one["digest"]):
+            _ = manifest["subject"]["digest"]
+            layer = manifest["layers"][0]["digest"]
+        yield blob_path(layout, layer)
+
+
+def _is_of_another(manifest: dict[str, Any], digest: str) -> bool:
+    subject = manifest.get("subject")
+    return isinstance(subject, dict) and subject.get("digest") != digest
 
 
 def _content(file: Path) -> dict[str, Any]:
     check_blob(file)
-    try:
-        content: dict[str, Any] = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise TrustError(f"not JSON: {error}", where=f"sha256:{file.name}") from error
-    return content
+    return parse_object(file.read_bytes(), f"sha256:{file.name}")
 
 
-def _named_by_sbom(bill: dict[str, Any]) -> str | None:
-    try:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of statement: how to find in one of which image it is, and of which step's key.
+
+    What is not as zport writes it has ``None``: it is of no image.
+    """
+
+    media_type: str
+    image: Callable[[dict[str, Any]], object]
+    key: Callable[[dict[str, Any]], object]
+
+
+def _image_of_bill(bill: dict[str, Any]) -> object:
+    with suppress(KeyError, TypeError):
         hashes = bill["metadata"]["component"]["hashes"]
         return next((one["content"] for one in hashes if one["alg"] == "SHA-256"), None)
-    except (KeyError, TypeError):
-        return None
+    return None
 
 
-def _named_by_provenance(statement: dict[str, Any]) -> str | None:
-    try:
-        _ = _build(statement)["internalParameters"]["key"]
-        return str(statement["subject"][0]["digest"]["sha256"])
-    except (KeyError, TypeError, IndexError):
-        return None
+def _key_of_bill(bill: dict[str, Any]) -> object:
+    with suppress(KeyError, TypeError):
+        facts = bill["metadata"]["component"]["properties"]
+        return next((one["value"] for one in facts if one["name"] == "zport:key"), None)
+    return None
+
+
+def _image_of_provenance(statement: dict[str, Any]) -> object:
+    with suppress(KeyError, TypeError, IndexError):
+        _ = _key_of_provenance(statement), _agent_of_provenance(statement)
+        return statement["subject"][0]["digest"]["sha256"]
+    return None
+
+
+def _key_of_provenance(statement: dict[str, Any]) -> object:
+    return _build(statement)["internalParameters"]["key"]
+
+
+def _agent_of_provenance(statement: dict[str, Any]) -> object:
+    return _build(statement)["externalParameters"]["agent"]
 
 
 def _build(statement: dict[str, Any]) -> dict[str, Any]:
     build: dict[str, Any] = statement["predicate"]["buildDefinition"]
     return build
+
+
+BILL = Kind(SBOM_TYPE, _image_of_bill, _key_of_bill)
+PROVENANCE = Kind(PROVENANCE_TYPE, _image_of_provenance, _key_of_provenance)

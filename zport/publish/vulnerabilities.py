@@ -7,20 +7,24 @@ release. It says nothing of wheels and of the agent's own code: those stay unjud
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from packageurl import PackageURL
 
-from zport.errors import FetchError, UsageError
+from zport.errors import FetchError, HostError, UsageError
 
 NOT_AFFECTED = "0"
 """The fixed version of what never was in a release."""
+BUILT_AGAIN = re.compile(r"\+b\d+$")
+"""The mark of a package that was only built again, such as for another library."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Listing:
 def list_vulnerabilities(bill: dict[str, Any], tracker: dict[str, Any], release: str) -> Listing:
     """The open vulnerabilities of a bill's Debian packages in a release.
 
-    Raises :class:`UsageError` for a bill or a tracker's data that is none.
+    Raises :class:`UsageError` for a bill or a tracker's data that is none, and for a release that
+    the data says nothing of; :class:`HostError` without dpkg.
     """
     try:
         parts = [PackageURL.from_string(part["purl"]) for part in bill["components"]]
@@ -63,8 +68,15 @@ def list_vulnerabilities(bill: dict[str, Any], tracker: dict[str, Any], release:
             for (source, version), packages in sorted(sources.items())
             for one in _open(tracker.get(source, {}), source, version, packages, release)
         ]
+        known = _knows(tracker, release)
     except (AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"not the data of Debian's security tracker: {error}") from error
+    if not known:
+        raise UsageError(
+            f"nothing about {release} in the tracker's data",
+            where="--release, --tracker",
+            next_step="name the release as the tracker does, such as trixie, and give all its data",
+        )
     judged = sum(map(len, sources.values()))
     return Listing(tuple(found), judged, len(parts) - judged)
 
@@ -73,8 +85,16 @@ def source_of(package: PackageURL) -> tuple[str, str]:
     """The source package of a Debian package, and its version."""
     upstream = dict(package.qualifiers).get("upstream") or package.name
     source, _, version = str(upstream).partition("@")
-    # A package that was only built again, for another library, has its source's version and a mark.
-    return source, version or str(package.version).partition("+b")[0]
+    return source, version or BUILT_AGAIN.sub("", str(package.version))
+
+
+def _knows(tracker: dict[str, Any], release: str) -> bool:
+    """Whether the data has this release at all: else nothing would seem to be open in it."""
+    return any(
+        release in entry.get("releases", {})
+        for entries in tracker.values()
+        for entry in entries.values()
+    )
 
 
 def _open(
@@ -95,9 +115,18 @@ def _open(
 
 @cache
 def is_older(version: str, other: str) -> bool:
-    """Whether a Debian version is older than another; dpkg knows."""
+    """Whether a Debian version is older than another; dpkg knows.
+
+    Raises :class:`HostError` where it is not installed.
+    """
     compare = ["dpkg", "--compare-versions", version, "lt", other]
-    return subprocess.run(compare, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(compare, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError as error:
+        raise HostError(
+            "dpkg is not installed, and it compares Debian's versions",
+            next_step="install the package dpkg, which other distributions have too",
+        ) from error
 
 
 def read_tracker(place: str) -> dict[str, Any]:
@@ -109,7 +138,7 @@ def read_tracker(place: str) -> dict[str, Any]:
         else:
             content = Path(place).read_bytes()
         data: dict[str, Any] = json.loads(content)
-    except (OSError, ValueError) as error:
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise FetchError(
             f"cannot be read: {error}",
             where=place,
