@@ -134,9 +134,9 @@ def test_no_text_breaks_out_of_the_page():
 def test_a_suite_is_counted_with_what_nobody_has_explained():
     suite = {"version": "2", "differences": [{"cause": "x"}, {}],
              "targets": {DEFAULT.name: {"passed": 3, "failed": 1}}}  # fmt: skip
-    assert suite_text(suite, DEFAULT) == (
-        f"2 {DEFAULT.name}: 3 passed, 1 failed; 2 differ, 1 unexplained"
-    )
+    told = f"2 {DEFAULT.name}: 3 passed, 1 failed; 2 differ, 1 unexplained"
+    assert suite_text(suite | {"package": "p"}, "p", DEFAULT) == told
+    assert suite_text(suite | {"package": "p-debian"}, "p", DEFAULT) == f"Debian's {told}"
 
 
 def test_the_command_prints_the_page():

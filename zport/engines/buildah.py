@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +39,10 @@ BUILDING = Path("/run/zport-buildah.lock")
 on the way and nobody has removed yet."""
 COMMITTED = re.compile(r"^--> ([0-9a-f]{10,})$", re.MULTILINE)
 """How Buildah tells of an image that it committed on the way."""
-LISTINGS = 5
-"""How often the images are asked for before it counts as failed."""
+PAUSES = (0.1, 0.3, 1, 3)
+"""Seconds between two times that the images are asked for, before it counts as failed."""
+GONE = re.compile("not known|locating image|no such file")
+"""What Buildah says of an image that another process has removed meanwhile."""
 
 
 class Buildah:
@@ -205,12 +208,13 @@ def _remove_stages() -> None:
 
 def _list_images() -> str:
     # Buildah gives no list at all when another process removes an image while it reads them.
-    for _ in range(LISTINGS - 1):
+    for seconds in PAUSES:
         try:
             return ask(["buildah", "images", "--json"])
         except EngineError as error:
-            if "not known" not in error.message:
+            if not GONE.search(error.message):
                 raise
+        time.sleep(seconds)
     return ask(["buildah", "images", "--json"])
 
 

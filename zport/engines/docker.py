@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -133,11 +134,13 @@ class Docker:
             self._client.images.get(image).tag(repository, tag)
 
     def pull(self, reference: str, target: Target) -> str:
+        # Of an index the daemon says that it is here where one platform of it is.
+        wanted = self._of_platform(reference, target)
         try:
             with _explained(f"cannot pull {reference}", REGISTRY_HELP):
-                image = self._client.images.pull(reference, platform=target.oci)
+                image = self._client.images.pull(wanted, platform=target.oci)
         except EngineError:
-            # Only the registry knows whether all of a platform is here, but it may be away.
+            # The registry may be away.
             if "@" in reference and self._has(reference):
                 return reference
             raise
@@ -167,6 +170,24 @@ class Docker:
             archive = Path(scratch) / "image.tar"
             self.save(image, archive)
             ask(["skopeo", "copy", "--quiet", f"docker-archive:{archive}", f"oci:{folder}"])
+
+    def _of_platform(self, reference: str, target: Target) -> str:
+        """The target's own manifest, by digest, where the reference is an index of several.
+
+        The reference itself where it is not, and where the client does not reach the registry:
+        then the daemon says what is wrong, or reaches it by a configuration of its own.
+        """
+        try:
+            raw = json.loads(
+                ask([self._command, "buildx", "imagetools", "inspect", "--raw", reference])
+            )
+        except (EngineError, ValueError):
+            return reference
+        for one in raw.get("manifests", []):
+            platform = one.get("platform", {})
+            if f"{platform.get('os')}/{platform.get('architecture')}" == target.oci:
+                return f"{repository_of(reference)}@{one['digest']}"
+        return reference
 
     def _is_whole(self, digest: str) -> bool:
         """Whether the daemon lists an image, as it does when no part of it is missing."""

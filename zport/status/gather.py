@@ -66,7 +66,7 @@ class Package:
     recipe: Recipe | None = None
     wheel: WheelRun | None = None
     patches: int = 0
-    suite: dict[str, Any] | None = None
+    suites: tuple[dict[str, Any], ...] = ()
     defects: tuple[Defect, ...] = ()
     audit: Audit | None = None
     texts: tuple[str, ...] = ()
@@ -116,12 +116,13 @@ def _package(name: str, recipe: Recipe | None, records: Records, target: Target)
         if one.package == name and one.byte_order == target.byte_order
         and (not ours or one.concerns(name, ours, target))
     )  # fmt: skip
-    suite = KNOWN / f"{name}.json"
+    # Of the wheel, and of Debian's own package.
+    suites = [KNOWN / f"{name}.json", KNOWN / f"{name}-debian.json"]
     return Package(
         name, ours or (audit.version if audit else ""), _state(recipe, wheel, defects), recipe,
         wheel,
         patches=len(recipe.patches(target)) if recipe else 0,
-        suite=read_json(suite) if suite.exists() else None,
+        suites=tuple(read_json(path) for path in suites if path.exists()),
         defects=defects,
         audit=audit,
         texts=tuple(sorted(one.name for one in TEXTS.glob(f"{name}-*.md"))),

@@ -43,7 +43,7 @@ def _rendered(name: str, packages: Sequence[Package], records: Records) -> str:
         untried=untried_models(records), cost=cost_text,
         counts=f"{len(packages)} packages: {words}",
         how=how_text, defects=defect_text, number=number_text, md=in_table,
-        suite=lambda one: suite_text(one.suite, target),
+        suite=lambda one: "; ".join(suite_text(suite, one.name, target) for suite in one.suites),
     )  # fmt: skip
 
 
@@ -62,10 +62,8 @@ def how_text(package: Package) -> str:
     return "; ".join(parts)
 
 
-def suite_text(suite: dict[str, Any] | None, target: Target) -> str:
+def suite_text(suite: dict[str, Any], package: str, target: Target) -> str:
     """The counts of upstream's own tests on the target and on the reference."""
-    if suite is None:
-        return ""
     counted = []
     for name in (target.name, *(one for one in suite["targets"] if one != target.name)):
         run = suite["targets"].get(name)
@@ -74,7 +72,8 @@ def suite_text(suite: dict[str, Any] | None, target: Target) -> str:
             counted.append(f"{name}: {', '.join(words) or 'none ran'}")
     unexplained = sum(1 for one in suite["differences"] if not one.get("cause"))
     differ = f"; {len(suite['differences'])} differ"
-    return f"{suite['version']} {'; '.join(counted)}{differ}, {unexplained} unexplained"
+    whose = "" if suite["package"] == package else "Debian's "
+    return f"{whose}{suite['version']} {'; '.join(counted)}{differ}, {unexplained} unexplained"
 
 
 def cost_text(model: Model) -> str:
