@@ -191,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
         except RequestError:
             self.close_connection = True
             raise
-        except TimeoutError:
+        except OSError:
             self.close_connection = True
             raise SilentError(f"the body did not come whole within {self.timeout} s") from None
 
@@ -225,13 +225,10 @@ class Handler(BaseHTTPRequestHandler):
         except (RequestError, AgentError) as error:
             status = next(code for kind, code in STATUSES.items() if isinstance(error, kind))
             body = _json({"error": str(error)})
-        except OSError:
-            # A client that has left is nobody's failure.
-            self.close_connection = True
-            return
         except Exception as error:
             traceback.print_exc()
             status, body = HTTPStatus.INTERNAL_SERVER_ERROR, _json({"error": repr(error)})
+        # A client that has left is nobody's failure.
         with contextlib.suppress(OSError):
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
