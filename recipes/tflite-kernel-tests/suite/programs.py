@@ -10,7 +10,8 @@ from typing import Literal
 
 SECONDS = 3600
 RAN = re.compile(r"\[ RUN      \] (?P<case>\S+)\n")
-ENDED = re.compile(r"^\[ *(?P<mark>OK|FAILED|SKIPPED) +\] (?P<case>[^\s,]+)", re.MULTILINE)
+# Not at the beginning of a line alone: what a kernel says may end without a new one.
+ENDED = re.compile(r"\[ *(?P<mark>OK|FAILED|SKIPPED) +\] (?P<case>[^\s,]+)")
 Outcome = Literal["passed", "failed", "skipped", "died"]
 OUTCOMES: dict[str, Outcome] = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
 

@@ -11,6 +11,8 @@ PRINTED = """[==========] Running 4 tests from 1 test suite.
 add_test.cc:3: Failure
 Expected equality of these values
 [  FAILED  ] Add.Bytes/0, where GetParam() = 1 (2 ms)
+[ RUN      ] Add.Broken
+Node number 1 (ADD) failed to prepare.[       OK ] Add.Broken (0 ms)
 [ RUN      ] Add.Later
 add_test.cc:9: Skipped
 [  SKIPPED ] Add.Later (0 ms)
@@ -24,6 +26,7 @@ def test_each_case_has_its_own_outcome() -> None:
     assert {case: result.outcome for case, result in found.items()} == {
         "Add.Float": "passed",
         "Add.Bytes/0": "failed",
+        "Add.Broken": "passed",
         "Add.Later": "skipped",
         "Add.Text": "died",
     }
