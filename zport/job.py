@@ -297,16 +297,18 @@ class Job:
         for agent in self.agents:
             request.engine.tag(agent.step.image, self.name_of(agent))
 
-    def prepare(self, missing: Sequence[Step]) -> None:
+    def prepare(self, missing: Sequence[Step], targets: Sequence[Target] | None = None) -> None:
         """Have what building takes besides the steps: space, pulled roots, emulators.
 
-        Raises :class:`zport.errors.HostError` for what this host lacks.
+        ``targets`` are those that may be emulated; the job's own where none are named. Raises
+        :class:`zport.errors.HostError` for what this host lacks.
         """
         request = self.request
         free_space(request.workspace.root, SPACE)
         for target in {step.target for step in missing}:
             self.planner.origin.restore(request.engine, target)
-        binfmt.register_emulators([target for target in self.targets if target != self.host])
+        foreign = [one for one in targets or self.targets if one != self.host]
+        binfmt.register_emulators(foreign)
 
     @cached_property
     def builder(self) -> Builder:

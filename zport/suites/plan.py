@@ -35,7 +35,7 @@ class SuitePlan:
     @property
     def title(self) -> str:
         """What is tested, with the version where it is not the one that is taken by default."""
-        return self.subject + self.recipe.title.removeprefix(self.recipe.name)
+        return _title(self.subject, self.recipe)
 
 
 def suite_of(recipe: Recipe, *, distribution: bool = False) -> Suite:
@@ -77,7 +77,7 @@ def plan_suite(
     names += suite.distribution if distribution else ()
     packages = planner.installed_on_base(target, names, suite.leave_out)
     step = planner.step(
-        f"suite-{subject}{recipe.title.removeprefix(recipe.name)}-{target.name}",
+        f"suite-{_title(subject, recipe)}-{target.name}",
         f"tests of {recipe.name} {recipe.version} for {target.oci}",
         "suite",
         target,
@@ -104,6 +104,10 @@ def plan_suite(
     else:
         tested = _tested_wheel(recipe, wheels)
     return SuitePlan(subject, recipe, suite, target, step, tested)
+
+
+def _title(subject: str, recipe: Recipe) -> str:
+    return subject + recipe.title.removeprefix(recipe.name)
 
 
 def _source_files(recipe: Recipe, target: Target) -> list[ContextFile]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zport import binfmt
 from zport.build import missing_steps
 from zport.definitions import choose_by_name
 from zport.errors import HostError
-from zport.host import free_space
-from zport.job import SPACE, Job
+from zport.job import Job
 from zport.step import Step
 from zport.workflows.cache import StepCache
 
@@ -34,11 +32,7 @@ def build_steps(job: Job, names: Sequence[str], cache: StepCache | None) -> None
     missing = missing_steps(steps, names, engine.images())
     _refuse_elsewhere(job, missing)
     if missing:
-        free_space(job.request.workspace.root, SPACE)
-        for target in dict.fromkeys(step.target for step in missing):
-            job.planner.origin.restore(engine, target)
-        foreign = [target for target in job.scope.targets if target != job.host]
-        binfmt.register_emulators(foreign)
+        job.prepare(missing, job.scope.targets)
         with job.progress.live():
             job.builder.build(missing)
     job.adopt()
