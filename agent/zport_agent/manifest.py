@@ -26,7 +26,7 @@ from pydantic import (
 
 from zport_agent.byteorder import ByteOrder, is_against_format
 from zport_agent.errors import ManifestError
-from zport_agent.loadgen_names import Scenario
+from zport_agent.loadgen.names import Scenario
 from zport_agent.source import ModelSource
 from zport_agent.tolerance import DEFAULTS, bounds_from, default_bounds
 from zport_agent.yamltext import read_yaml

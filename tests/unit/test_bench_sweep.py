@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
-from zport_agent.loadgen_conf import read_conf
+from zport_agent.loadgen.conf import read_conf
 
 from zport.bench import record as records
 from zport.bench.record import PointResult, not_conforming, read_result, write_record

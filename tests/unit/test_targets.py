@@ -26,7 +26,7 @@ ALLOWED = {
     # The agent stands alone inside the images: which kernel prints which fields of its own file.
     "agent/zport_agent/cpuinfo.py": NAMES,
     # What each kernel's system call table has, and what OpenTelemetry calls the machine.
-    "agent/zport_agent/trace_machines.py": NAMES,
+    "agent/zport_agent/trace/machines.py": NAMES,
 }
 
 

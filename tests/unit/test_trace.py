@@ -12,7 +12,7 @@ import pytest
 from loopback import Handler, Server
 from otlp import parse_otlp
 from rich.console import Console
-from zport_agent.trace_spans import Recorder, write_otlp
+from zport_agent.trace.spans import Recorder, write_otlp
 
 from zport.agents import load_agents
 from zport.errors import FetchError, ResultsError, UsageError

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zport_agent.settings import departure_phrase
+from zport_agent.loadgen.settings import departure_phrase
 
 from zport import __version__
 from zport.bench.sweep import Point

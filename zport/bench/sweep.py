@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 from zport_agent.errors import AgentError
-from zport_agent.loadgen_conf import as_data, parse_conf
-from zport_agent.loadgen_names import SCENARIOS, Basis, Mode
+from zport_agent.loadgen.conf import as_data, parse_conf
+from zport_agent.loadgen.names import SCENARIOS, Basis, Mode
 from zport_agent.manifest import Bench, explain
 
 from zport.definitions import choose_by_name

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from zport_agent.loadgen_names import Basis
+from zport_agent.loadgen.names import Basis
 
 from zport.bench.run import Bench, BenchJob, plan_points
 from zport.bench.sweep import (

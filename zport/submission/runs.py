@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
-from zport_agent.loadgen_names import Scenario
+from zport_agent.loadgen.names import Scenario
 
 from zport.errors import SubmissionError
 from zport.submission.logs import DetailLog, read_detail

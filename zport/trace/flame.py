@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from zport_agent.trace_levels import FRAMEWORK, LEVELS
+from zport_agent.trace.levels import FRAMEWORK, LEVELS
 
 from zport import __version__
 from zport.report.page.render import ASSETS, script_json

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zport_agent.trace_levels import parse_levels
+from zport_agent.trace.levels import parse_levels
 
 from zport.agents import Agent
 from zport.engines import Mount

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from zport_agent.trace_levels import FRAMEWORK, LEVELS, MODEL
+from zport_agent.trace.levels import FRAMEWORK, LEVELS, MODEL
 
 from zport.trace.spans import Span, Trace, split_reasons
 

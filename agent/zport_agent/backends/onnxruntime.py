@@ -52,7 +52,7 @@ class OnnxRuntime:
     @contextlib.contextmanager
     def profile(self, path: Path, threads: int) -> Iterator[list[OperatorRun]]:
         """See Profiling.profile."""
-        from zport_agent.trace_operators import read_onnxruntime
+        from zport_agent.trace.operators import read_onnxruntime
 
         options = _options(threads)
         ran: list[OperatorRun] = []

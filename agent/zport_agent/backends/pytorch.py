@@ -1,7 +1,7 @@
 """PyTorch, on the CPU: TorchScript, torch.export, and weights with a network that is given as code.
 
 A file decides by its contents which of them it is. Files of the other byte order are mended before
-PyTorch reads them (:mod:`zport_agent.torch_archive`). Nothing that a file of weights would run is
+PyTorch reads them (:mod:`zport_agent.pytorch.archive`). Nothing that a file of weights would run is
 run: only tensors are loaded of it.
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 from zport_agent.arrays import Array, to_native
 from zport_agent.backends import OperatorRun, TensorSpec
 from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError, one_line
-from zport_agent.torch_archive import Kind, readable
-from zport_agent.torch_import import complete, import_torch
-from zport_agent.torch_operators import operators
+from zport_agent.pytorch.archive import Kind, readable
+from zport_agent.pytorch.importing import complete, import_torch
+from zport_agent.pytorch.operators import operators
 
 torch = import_torch()
 

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import zport_agent
-from zport_agent import benchtools
-from zport_agent.cli import main
+from zport_agent.cli import bench, main
 from zport_agent.errors import BenchError
-from zport_agent.loadgen_log import decode_answer, parse_detail, read_accuracy, read_detail
+from zport_agent.loadgen.log import decode_answer, parse_detail, read_accuracy, read_detail
 
 Document = dict[str, Any]
 Write = Callable[[Any], Path]
@@ -356,12 +355,12 @@ def test_another_processor_of_the_emulator_is_a_new_program(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started: list[Any] = []
-    monkeypatch.setattr(benchtools.os, "execve", lambda *call: started.append(call))
+    monkeypatch.setattr(bench.os, "execve", lambda *call: started.append(call))
     monkeypatch.setenv("QEMU_CPU", "z13")
-    benchtools.become("z13", ["bench"])
-    benchtools.become(None, ["bench"])
+    bench.become("z13", ["bench"])
+    bench.become(None, ["bench"])
     assert started == []
-    benchtools.become("z14", ["bench", "--cpu", "z14"])
+    bench.become("z14", ["bench", "--cpu", "z14"])
     ((program, command, environment),) = started
     assert command == [program, "-m", "zport_agent", "bench", "--cpu", "z14"]
     assert environment["QEMU_CPU"] == "z14"

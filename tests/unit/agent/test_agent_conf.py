@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import zport_agent
 from zport_agent.errors import UsageError
-from zport_agent.loadgen_conf import as_data, parse_conf, read_conf, settings_of, unheeded
+from zport_agent.loadgen.conf import as_data, parse_conf, read_conf, settings_of, unheeded
 
 USER = """\
 # A comment, and a setting that is commented out:
@@ -143,8 +143,8 @@ CHILD = """
 import json, sys
 import mlperf_loadgen as loadgen
 sys.path.insert(0, {agent!r})
-from zport_agent import settings
-from zport_agent.loadgen_conf import read_conf, settings_of
+from zport_agent.loadgen import settings
+from zport_agent.loadgen.conf import read_conf, settings_of
 model, scenario, path = {model!r}, {scenario!r}, {path!r}
 theirs = loadgen.TestSettings()
 status = theirs.FromConfig(path, model, scenario)

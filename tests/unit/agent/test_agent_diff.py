@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zport_agent import expose as expose_module
 from zport_agent.arrays import read_npz, write_npz
 from zport_agent.cli import main
-from zport_agent.difftools import parse_ranges
+from zport_agent.cli.diff import parse_ranges
+from zport_agent.diff import expose as expose_module
+from zport_agent.diff.evaluate import constant, exact
+from zport_agent.diff.expose import make_probes, survey
+from zport_agent.diff.onnxgraph import places, read_model
 from zport_agent.errors import UsageError
-from zport_agent.evaluate import constant, exact
-from zport_agent.expose import make_probes, survey
-from zport_agent.onnxgraph import places, read_model
 from zport_agent.tolerance import default_bounds
 
 onnx = pytest.importorskip("onnx", reason="the onnx package is not installed")

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Doubler
-from zport_agent import oip
 from zport_agent.backends import TensorSpec
 from zport_agent.cli import main
 from zport_agent.errors import UnsupportedError
-from zport_agent.http_server import Handler, ModelServer
+from zport_agent.http import oip
+from zport_agent.http.server import Handler, ModelServer
 from zport_agent.pipeline import Job
 
 DOUBLE = {"name": "x", "datatype": "FP32", "shape": [3], "data": [1, 2, 3.5]}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from zport_agent.errors import BenchError, UsageError
-from zport_agent.loadgen_conf import as_data
+from zport_agent.loadgen.conf import as_data
+from zport_agent.loadgen.settings import Settings, Wish, resolve
 from zport_agent.manifest import Bench
-from zport_agent.settings import Settings, Wish, resolve
 
 loadgen = pytest.importorskip("mlperf_loadgen", reason="mlcommons-loadgen is not installed")
 

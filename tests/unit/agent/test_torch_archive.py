@@ -8,9 +8,9 @@ import zipfile
 import numpy as np
 import pytest
 from zport_agent.errors import ModelFileError
-from zport_agent.torch_archive import mended, readable
-from zport_agent.torch_legacy import MAGIC, mended_legacy
-from zport_agent.torch_pickle import read_storages, with_short_memo
+from zport_agent.pytorch.archive import mended, readable
+from zport_agent.pytorch.legacy import MAGIC, mended_legacy
+from zport_agent.pytorch.pickles import read_storages, with_short_memo
 
 NUMBERS = np.array([1.5, -2.25, 77.0], "<f4").tobytes()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from zport_agent.backends import OperatorRun
-from zport_agent.torch_operators import operators
+from zport_agent.pytorch.operators import operators
 from zport_zoo.__main__ import main
 from zport_zoo.torchfiles import FORMATS
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from otlp import parse_otlp
-from zport_agent import backends, trace_perf
+from zport_agent import backends
 from zport_agent.backends import OperatorRun
 from zport_agent.cli import main
 from zport_agent.errors import UnsupportedError
-from zport_agent.trace_counters import Counters, difference
-from zport_agent.trace_levels import COUNTED, LEVELS, parse_levels
-from zport_agent.trace_operators import place_operators, read_onnxruntime
-from zport_agent.trace_perf import SOFTWARE, Count, open_counters, reason
-from zport_agent.trace_spans import Recorder, Span
+from zport_agent.trace import perf
+from zport_agent.trace.counters import Counters, difference
+from zport_agent.trace.levels import COUNTED, LEVELS, parse_levels
+from zport_agent.trace.operators import place_operators, read_onnxruntime
+from zport_agent.trace.perf import SOFTWARE, Count, open_counters, reason
+from zport_agent.trace.spans import Recorder, Span
 
 MARGIN = 100_000
 """ns by which two readings of the clock may differ here."""
@@ -286,7 +287,7 @@ def test_an_architecture_whose_system_call_is_not_known(monkeypatch: pytest.Monk
 
 def test_flags_are_bits_as_the_compiler_lays_them_out() -> None:
     """The first bit of a C bit field is the lowest on little-endian machines, else the highest."""
-    layout = trace_perf._Attributes
+    layout = perf._Attributes
     assert ctypes.sizeof(layout) == 64  # PERF_ATTR_SIZE_VER0
     flags = bytes(layout(disabled=1, exclude_kernel=1))[40:48]
     first, sixth = (0, 5) if sys.byteorder == "little" else (63, 58)
@@ -323,7 +324,7 @@ def test_a_machine_without_hardware_counters(
     def refuse(*_: Any, **__: Any) -> int:
         raise OSError(errno.ENOENT, "none")
 
-    monkeypatch.setattr(trace_perf, "_open", refuse)
+    monkeypatch.setattr(perf, "_open", refuse)
     code, said = trace("--level", "hardware")
     assert code == 6 and "the machine has no such counter" in said
     assert not (tmp_path / "out" / "trace.otlp.json").exists()
@@ -343,10 +344,10 @@ def test_a_profile_that_cannot_be_read_spoils_its_own_level_alone(
     def unreadable(*_: Any, **__: Any) -> list[Span]:
         raise UnsupportedError("the profile cannot be read")
 
-    monkeypatch.setattr("zport_agent.trace.place_operators", unreadable)
+    monkeypatch.setattr("zport_agent.trace.run.place_operators", unreadable)
     assert trace("--level", "framework") == (6, "zport-agent: the profile cannot be read\n")
     monkeypatch.setattr(
-        "zport_agent.trace.place_operators",
+        "zport_agent.trace.run.place_operators",
         lambda ran, *_, **__: unreadable() if ran else [],
     )
     code, said = trace()

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from zport_agent.errors import BenchError, UsageError
-from zport_agent.loadgen_conf import read_conf, settings_of, unheeded
-from zport_agent.loadgen_names import SCENARIOS, Basis, Mode
+from zport_agent.loadgen.conf import read_conf, settings_of, unheeded
+from zport_agent.loadgen.names import SCENARIOS, Basis, Mode
 from zport_agent.manifest import Bench, explain
 
 MODES: dict[Mode, str] = {

@@ -8,7 +8,7 @@ kernel, ``HARDWARE_TRACE`` what the processor does.
 import resource
 from collections.abc import Mapping
 
-from zport_agent.trace_perf import HARDWARE, SOFTWARE, Count, PerfCounters, open_counters
+from zport_agent.trace.perf import HARDWARE, SOFTWARE, Count, PerfCounters, open_counters
 
 _IN_USER_MODE = ("cycles", "instructions")
 _NS = 1_000_000_000

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from zport_agent.arrays import Array
+from zport_agent.diff.onnxgraph import Scope
 from zport_agent.errors import ModelFileError
-from zport_agent.onnxgraph import Scope
 
 
 class Weights:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
 from zport_agent.errors import UsageError
-from zport_agent.loadgen_names import SCENARIOS
+from zport_agent.loadgen.names import SCENARIOS
 
 Kind: TypeAlias = Literal["mlperf", "user"]
 _DATA = "data:,"

@@ -9,16 +9,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zport_agent import trace_levels
+from zport_agent.cli.flags import count
 from zport_agent.errors import UsageError
-from zport_agent.flags import count
-from zport_agent.loadgen_names import SCENARIOS
+from zport_agent.loadgen.names import SCENARIOS
+from zport_agent.trace import levels
 
 if TYPE_CHECKING:
     from zport_agent.pipeline import Job
 
 NO_TRACE = "NO_TRACE"
-LEVELS = (NO_TRACE, *trace_levels.LEVELS, "FULL_TRACE")
+LEVELS = (NO_TRACE, *levels.LEVELS, "FULL_TRACE")
 
 
 def add_verb(verbs: Any) -> None:
@@ -52,10 +52,10 @@ def add_verb(verbs: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from zport_agent import bench
+    from zport_agent.loadgen import bench
+    from zport_agent.loadgen.settings import Wish
     from zport_agent.manifest import load_manifest
     from zport_agent.pipeline import Job
-    from zport_agent.settings import Wish
 
     folder = options.model_path
     if folder.is_file():
@@ -101,9 +101,9 @@ def settings_from(options: argparse.Namespace) -> dict[str, Any]:
 
 def _trace(job: "Job", level: str) -> None:
     """Trace the model after it was measured: tracing takes time of its own."""
-    from zport_agent import trace
+    from zport_agent.trace import run
 
-    for why in trace.trace(job, trace.Request(trace_levels.parse_levels(level))):
+    for why in run.trace(job, run.Request(levels.parse_levels(level))):
         print(f"not traced: {why}")
 
 

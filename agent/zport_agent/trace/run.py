@@ -17,11 +17,11 @@ from zport_agent.errors import UnsupportedError
 from zport_agent.manifest import load_manifest
 from zport_agent.output import output_folder
 from zport_agent.pipeline import Job, Pipeline, open_pipeline
-from zport_agent.trace_counters import Counters, difference
-from zport_agent.trace_levels import APPLICATION, COUNTED, FRAMEWORK, MODEL
-from zport_agent.trace_machines import this_machine
-from zport_agent.trace_operators import place_operators
-from zport_agent.trace_spans import Attribute, Recorder, Span, write_otlp
+from zport_agent.trace.counters import Counters, difference
+from zport_agent.trace.levels import APPLICATION, COUNTED, FRAMEWORK, MODEL
+from zport_agent.trace.machines import this_machine
+from zport_agent.trace.operators import place_operators
+from zport_agent.trace.spans import Attribute, Recorder, Span, write_otlp
 
 TRACE = "trace.otlp.json"
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zport_agent.arrays import Array, to_little
-from zport_agent.batching import grouped, predict_together
+from zport_agent.loadgen.batching import grouped, predict_together
 from zport_agent.pipeline import Pipeline
 
 _NOTHING = np.frombuffer(b"\0", dtype="|u1")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zport_agent.flags import count
+from zport_agent.cli.flags import count
 
 # As in the command line's own module, what a verb imports it imports when called.
 
@@ -47,7 +47,7 @@ def _port(text: str) -> int:
 
 
 def _http(options: argparse.Namespace) -> int:
-    from zport_agent.http_server import serve_http
+    from zport_agent.http.server import serve_http
     from zport_agent.pipeline import Job
 
     serve_http(Job(options.model, options.files or options.model, Path(), options.threads),

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from zport_agent.arrays import Array, write_npz
-from zport_agent.errors import UnsupportedError
-from zport_agent.onnxgraph import (
+from zport_agent.diff.onnxgraph import (
     BRANCHES,
     LOOPS,
     Place,
@@ -32,6 +31,7 @@ from zport_agent.onnxgraph import (
     read_model,
     subscopes,
 )
+from zport_agent.errors import UnsupportedError
 from zport_agent.output import write_bytes, write_json
 
 PASS_BYTES = 256 << 20

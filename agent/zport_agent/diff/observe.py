@@ -6,8 +6,8 @@ from typing import Any
 
 from zport_agent.arrays import read_npz, write_npz
 from zport_agent.backends import open_backend
+from zport_agent.diff.expose import read_probes
 from zport_agent.errors import AgentError, UnsupportedError
-from zport_agent.expose import read_probes
 from zport_agent.output import output_folder, write_json
 from zport_agent.pipeline import Job, open_pipeline
 

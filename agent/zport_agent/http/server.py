@@ -16,9 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from zport_agent import __version__, oip
+from zport_agent import __version__
 from zport_agent.errors import AgentError, ProcessingError, UsageError
-from zport_agent.oip import RequestError
+from zport_agent.http import oip
+from zport_agent.http.oip import RequestError
 from zport_agent.pipeline import Job, Pipeline, open_pipeline
 
 LARGEST = 256 << 20

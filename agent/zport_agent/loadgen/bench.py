@@ -8,15 +8,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from zport_agent import info
-from zport_agent.batching import require_batchable
 from zport_agent.errors import AgentError, BenchError, ManifestError, UsageError
-from zport_agent.harness import Harness
 from zport_agent.labels import count_right
-from zport_agent.loadgen_log import METRICS, DetailLog, decode_answer, read_accuracy, read_detail
+from zport_agent.loadgen.batching import require_batchable
+from zport_agent.loadgen.harness import Harness
+from zport_agent.loadgen.log import METRICS, DetailLog, decode_answer, read_accuracy, read_detail
+from zport_agent.loadgen.settings import Settings, Wish, departure_phrase, resolve
 from zport_agent.output import output_folder, write_json
 from zport_agent.pipeline import Job, Pipeline, open_pipeline
 from zport_agent.predict import model_identity
-from zport_agent.settings import Settings, Wish, departure_phrase, resolve
 
 RESULT = "bench.json"
 LOGS = "loadgen"

@@ -8,7 +8,7 @@ from typing import Any
 
 from zport_agent.backends import OperatorRun
 from zport_agent.errors import UnsupportedError
-from zport_agent.trace_spans import Span
+from zport_agent.trace.spans import Span
 
 _NODE = "Node"
 _SUFFIX = "_kernel_time"

@@ -17,13 +17,13 @@ import numpy as np
 
 from zport_agent.arrays import Array, read_npz
 from zport_agent.compare import Comparison, compare_arrays
+from zport_agent.diff.evaluate import NoExactAnswerError, exact
+from zport_agent.diff.observations import SIDES, Observations, Value
+from zport_agent.diff.onnxgraph import BRANCHES, Place, Scope, identity, places, read_model
+from zport_agent.diff.weights import Weights
 from zport_agent.errors import UsageError
-from zport_agent.evaluate import NoExactAnswerError, exact
 from zport_agent.metrics import SWAPS, misplaced, swap_phrase
-from zport_agent.observations import SIDES, Observations, Value
-from zport_agent.onnxgraph import BRANCHES, Place, Scope, identity, places, read_model
 from zport_agent.tolerance import Bounds
-from zport_agent.weights import Weights
 
 EVALUATIONS = 24
 """How many operators are computed exactly, while differences only grow, before it is enough."""

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
+from zport_agent.cli.flags import add_model_flags, count, job_of
 from zport_agent.errors import UsageError
-from zport_agent.flags import add_model_flags, count, job_of
 
 # As in the command line's own module, what a verb imports it imports when called.
 
@@ -31,19 +31,19 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _trace(options: argparse.Namespace) -> int:
-    from zport_agent.trace_levels import parse_levels
+    from zport_agent.trace.levels import parse_levels
 
     try:
         levels = parse_levels(options.level)
     except ValueError as error:
         raise UsageError(f"--level: {error}") from None
 
-    from zport_agent import trace
+    from zport_agent.trace import run
 
-    request = trace.Request(levels, options.iterations, options.warmup, options.emulated)
-    for why in trace.trace(job_of(options), request):
+    request = run.Request(levels, options.iterations, options.warmup, options.emulated)
+    for why in run.trace(job_of(options), request):
         print(f"not run: {why}")
-    print(f"traced, in {options.out / trace.TRACE}")
+    print(f"traced, in {options.out / run.TRACE}")
     return 0
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from zport_agent.byteorder import ByteOrder
 from zport_agent.errors import ModelFileError
-from zport_agent.torch_pickle import Storage, read_object, read_storages, without_view
+from zport_agent.pytorch.pickles import Storage, read_object, read_storages, without_view
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """torch.serialization.MAGIC_NUMBER."""

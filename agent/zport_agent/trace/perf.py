@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from zport_agent.trace_machines import this_machine
+from zport_agent.trace.machines import this_machine
 
 _PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
 _HARDWARE, _SOFTWARE = 0, 1

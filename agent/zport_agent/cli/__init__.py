@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zport_agent import __version__, benchtools, difftools, httptools, tracetools
+from zport_agent import __version__
+from zport_agent.cli import bench, diff, http, trace
+from zport_agent.cli.flags import add_model_flags, job_of
 from zport_agent.errors import AgentError, UsageError
-from zport_agent.flags import add_model_flags, job_of
 
 _EPILOG = """\
 exit codes: 0 success; 1 the arrays differ, the benchmark is INVALID, or the server is not
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add_model_flags(predict, "outputs.npz and result.json")
     predict.set_defaults(run=_predict)
 
-    benchtools.add_verbs(verbs)
+    bench.add_verbs(verbs)
 
     compare = verbs.add_parser("compare", help="compare the outputs of two runs")
     _compare_flags(compare)
@@ -114,9 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", help="run the commands of many cells, each in its own child")
     _serve_flags(serve)
     serve.set_defaults(run=_serve)
-    httptools.add_verbs(verbs)
-    difftools.add_verbs(verbs)
-    tracetools.add_verbs(verbs)
+    http.add_verbs(verbs)
+    diff.add_verbs(verbs)
+    trace.add_verbs(verbs)
     return parser
 
 

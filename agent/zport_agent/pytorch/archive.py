@@ -3,7 +3,7 @@
 Where file and machine are of different byte orders, PyTorch 2.6.0 goes wrong in silence:
 torch.jit.load ignores the archive's ``byteorder`` record (2.14.1 too); torch.load does not swap
 tensors of types without a storage of their own (uint16, uint32, uint64, complex32); and the format
-before 1.6 (:mod:`zport_agent.torch_legacy`) spoils complex numbers. So a file of the other order
+before 1.6 (:mod:`zport_agent.pytorch.legacy`) spoils complex numbers. So a file of the other order
 is rewritten in memory before PyTorch sees it: every record swapped by the type that the pickles
 give it, ``byteorder`` set to the machine's own. What cannot be mended surely is refused.
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from zport_agent.byteorder import ByteOrder
 from zport_agent.errors import ModelFileError
-from zport_agent.torch_legacy import is_legacy, mended_legacy
-from zport_agent.torch_pickle import Storage, read_storages, with_short_memo
+from zport_agent.pytorch.legacy import is_legacy, mended_legacy
+from zport_agent.pytorch.pickles import Storage, read_storages, with_short_memo
 
 Kind: TypeAlias = Literal["torchscript", "state", "export"]
 """A TorchScript archive, weights by torch.save, or a program by torch.export.save."""

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from zport_agent.cli.flags import add_model_flags, count, job_of
 from zport_agent.errors import UnsupportedError
-from zport_agent.flags import add_model_flags, count, job_of
-from zport_agent.loadgen_names import BASES, SCENARIOS
+from zport_agent.loadgen.names import BASES, SCENARIOS
 
 # As in the command line's own module, what a verb imports it imports when called.
 
@@ -28,7 +28,7 @@ _SETTINGS: dict[str, tuple[type, str]] = {
 
 def add_verbs(verbs: Any) -> None:
     """Add the verbs to the command line's."""
-    from zport_agent import mlharness
+    from zport_agent.cli import mlharness
 
     bench = verbs.add_parser("bench", help="run one LoadGen scenario")
     add_model_flags(bench, "bench.json and LoadGen's logs")
@@ -71,8 +71,8 @@ def _bench_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from zport_agent import bench
-    from zport_agent.settings import Wish
+    from zport_agent.loadgen import bench
+    from zport_agent.loadgen.settings import Wish
 
     become(options.cpu, options.arguments)
     wish = Wish(

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from zport_agent.arrays import Array, to_native
+from zport_agent.diff.onnxgraph import Place
+from zport_agent.diff.weights import array_of, dense_of
 from zport_agent.metrics import wide as wider_of
-from zport_agent.onnxgraph import Place
-from zport_agent.weights import array_of, dense_of
 
 RANDOM = frozenset({
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial",

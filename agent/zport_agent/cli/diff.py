@@ -51,7 +51,7 @@ def _path(parser: argparse.ArgumentParser, flag: str, kind: str) -> None:
 
 
 def _survey(options: argparse.Namespace) -> int:
-    from zport_agent.expose import survey
+    from zport_agent.diff.expose import survey
 
     record = survey(options.model, options.out, options.seed)
     print(f"{len(record['operators'])} operators in {len(record['passes'])} passes")
@@ -59,7 +59,7 @@ def _survey(options: argparse.Namespace) -> int:
 
 
 def _expose(options: argparse.Namespace) -> int:
-    from zport_agent.expose import make_probes
+    from zport_agent.diff.expose import make_probes
 
     ranges = parse_ranges(options.nodes)
     probes = make_probes(options.model, options.out, ranges, options.level, options.stem)
@@ -80,7 +80,7 @@ def parse_ranges(text: str) -> list[tuple[int, int]]:
 
 
 def _prepare(options: argparse.Namespace) -> int:
-    from zport_agent.observe import prepare
+    from zport_agent.diff.observe import prepare
     from zport_agent.pipeline import Job
 
     prepare(Job(options.model, options.files, options.out.parent), options.input, options.out)
@@ -88,7 +88,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _observe(options: argparse.Namespace) -> int:
-    from zport_agent.observe import observe
+    from zport_agent.diff.observe import observe
 
     observed = observe(
         options.framework,
@@ -104,7 +104,7 @@ def _observe(options: argparse.Namespace) -> int:
 
 
 def _locate(options: argparse.Namespace) -> int:
-    from zport_agent.locate import locate_file
+    from zport_agent.diff.locate import locate_file
     from zport_agent.output import write_json
 
     found = locate_file(options.request)

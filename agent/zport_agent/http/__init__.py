@@ -1,0 +1,1 @@
+"""One model over HTTP, by the Open Inference Protocol, version 2."""
