@@ -10,8 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
 
+from zport.debian.leave_out import LeaveOut
 from zport.definitions import Definition, Line, choose_by_name, load_definition
-from zport.leave_out import LeaveOut
 from zport.workspace import PROJECT
 
 AGENTS = PROJECT / "agents"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from zport.step import KEY_LENGTH
+from zport.steps.step import KEY_LENGTH
 from zport.workspace import Workspace, read_json
 
 KEYED = re.compile(rf"(?P<thing>.+)-(?P<key>[0-9a-f]{{{KEY_LENGTH}}})")

@@ -17,7 +17,7 @@ class Distribution:
     model files of a framework, besides ``model_packages``. ``toolchain_requirements`` are Python
     packages, pinned with hashes in ``dockerfiles/toolchain/requirements.lock``.
     ``agent_packages`` are in every agent's image, and of no package are the files that
-    ``agents_leave_out`` has, as :class:`zport.leave_out.LeaveOut` has them.
+    ``agents_leave_out`` has, as :class:`zport.debian.leave_out.LeaveOut` has them.
     """
 
     suite: str

@@ -15,9 +15,7 @@ from rich.console import Console
 
 from zport import binfmt
 from zport.agents import Agent
-from zport.bake import write_bake
-from zport.build import Builder, missing_steps
-from zport.debian import Archive
+from zport.debian.packages import Archive
 from zport.distribution import TRIXIE, Distribution
 from zport.engines import Engine
 from zport.errors import (
@@ -28,29 +26,31 @@ from zport.errors import (
     VerdictError,
     ZportError,
 )
-from zport.fetch import Fetcher
 from zport.host import free_space
 from zport.matrix.cells import Cell, CellResult
 from zport.matrix.run import CellRunner
 from zport.matrix.runners import Place, Runner, find_runner, runner_of
 from zport.matrix.verdicts import decide
 from zport.models import Model, fetch_files, files_key, load_models, preparation
-from zport.origin import Policy, find_origin
-from zport.plan import AgentPlan, Planner
-from zport.plan_wheel import WheelPlan, plan_wheel
+from zport.plan.origin import Policy, find_origin
+from zport.plan.planner import AgentPlan, Planner
+from zport.plan.scope import Scope, find_scope
+from zport.plan.wheel import WheelPlan, plan_wheel
 from zport.progress import Progress
 from zport.provenance import provenance_path, write_provenance
-from zport.providers import Resolver
-from zport.pypi import Index
 from zport.recipes import Mode, Recipe
 from zport.report.page import write_page
 from zport.report.results import write_results
 from zport.report.table import print_verdicts, summary_line
-from zport.scope import Scope, find_scope
-from zport.step import Step
+from zport.resolve.providers import Resolver
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index
+from zport.steps.bake import write_bake
+from zport.steps.build import Builder, missing_steps
+from zport.steps.step import Step
 from zport.suites.plan import SuitePlan, plan_suite
 from zport.targets import REFERENCE, Target, host_target
-from zport.wheels import wheel_of, write_sbom
+from zport.wheels.built import wheel_of, write_sbom
 from zport.workspace import Workspace, digest, read_json, sha256_file, write_json, write_whole
 
 Planned = TypeVar("Planned")

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from zport.bake import write_bake
-from zport.build import missing_steps
 from zport.engines.buildx import bake, require_nodes
 from zport.host import free_space
 from zport.job import SPACE, Job, Request
-from zport.plan import AgentPlan
-from zport.scope import Scope
-from zport.step import Step
+from zport.plan.planner import AgentPlan
+from zport.plan.scope import Scope
+from zport.steps.bake import write_bake
+from zport.steps.build import missing_steps
+from zport.steps.step import Step
 
 FILE = "native-bake"
 

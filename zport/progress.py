@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from zport.step import Step
+from zport.steps.step import Step
 from zport.workspace import Workspace
 
 TAIL = 2000

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from zport import __version__
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import BuildError
-from zport.fetch import Member, UrlFile
 from zport.purl import file_purl, package_purl, source_uri
-from zport.pypi import IndexFile
 from zport.recipes import Mode, Recipe, Vendored
-from zport.step import ContextFile, Derived, Step
+from zport.sources.fetch import Member, UrlFile
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Derived, Step
 from zport.workspace import sha256_file, write_json
 
 STATEMENT = "https://in-toto.io/Statement/v1"

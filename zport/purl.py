@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from packageurl import PackageURL
 
-from zport.debian import DebianPackage
-from zport.pypi import IndexFile
+from zport.debian.packages import DebianPackage
 from zport.recipes import Recipe, Vendored
-from zport.sources import DebianSource, GitSource, PyPISource, UrlSource
+from zport.sources.kinds import DebianSource, GitSource, PyPISource, UrlSource
+from zport.sources.pypi import IndexFile
 
 
 def package_purl(package: DebianPackage) -> str:

@@ -9,11 +9,11 @@ from packaging.utils import canonicalize_name
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from zport.agents import RequirementText
+from zport.debian.leave_out import LeaveOut
 from zport.definitions import Definition, Line, choose_by_name, load_definition
-from zport.leave_out import LeaveOut
-from zport.patches import Patch, read_patches
-from zport.requirements import Pin, read_pins
-from zport.sources import Source, is_pinned
+from zport.resolve.requirements import Pin, read_pins
+from zport.sources.kinds import Source, is_pinned
+from zport.sources.patches import Patch, read_patches
 from zport.targets import Target
 from zport.workspace import PROJECT
 

@@ -29,12 +29,12 @@ from pydantic import ValidationError
 from zport import recipes as project
 from zport.distribution import TRIXIE
 from zport.errors import BlockedError, UsageError
-from zport.fetch import Fetcher
-from zport.graph import holds_somewhere
-from zport.lock import write_recipe_locks
-from zport.pypi import Index, IndexFile
 from zport.recipes import Build, Recipe, recipe_names
-from zport.sources import PyPISource
+from zport.resolve.graph import holds_somewhere
+from zport.resolve.lock import write_recipe_locks
+from zport.sources.fetch import Fetcher
+from zport.sources.kinds import PyPISource
+from zport.sources.pypi import Index, IndexFile
 from zport.targets import REFERENCE
 from zport.workspace import part_folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zport.engines import TIMED_OUT, Engine, Mount
 from zport.matrix.outcome import reason_in
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.targets import Target
 from zport.untrusted import keep_plain_in
 

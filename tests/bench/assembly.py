@@ -26,16 +26,16 @@ from rich.table import Table
 
 from tests.bench.sameness import Difference, compare, explain
 from zport.agents import load_agents
-from zport.build import Builder, missing_steps
-from zport.context import write_context
 from zport.engines import Mount
 from zport.engines.buildah import CONFINED, ISOLATION, Buildah
 from zport.engines.process import ask, run_logged
 from zport.errors import BuildError
 from zport.job import Job, Request
-from zport.origin import STATUS_FILE
-from zport.render import TEMPLATES
-from zport.step import Step
+from zport.plan.origin import STATUS_FILE
+from zport.steps.build import Builder, missing_steps
+from zport.steps.context import write_context
+from zport.steps.render import TEMPLATES
+from zport.steps.step import Step
 from zport.targets import Target, find_target
 from zport.workspace import Workspace
 

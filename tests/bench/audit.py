@@ -34,8 +34,8 @@ from zport.audit.inputs import Input, find_input
 from zport.audit.languages import language_of
 from zport.audit.model import Finding
 from zport.errors import ZportError
-from zport.fetch import Fetcher
-from zport.pypi import Index, IndexFile
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index, IndexFile
 from zport.workspace import PROJECT, Workspace
 
 CORPUS = PROJECT / "tests" / "corpus"

@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zport import recipes
-from zport.graph import needed, order, recipe_graph
 from zport.recipes import Recipe, load_recipe, load_recipes, recipe_names
+from zport.resolve.graph import needed, order, recipe_graph
 from zport.targets import DEFAULT
 
 AIM = 1.0

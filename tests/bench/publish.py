@@ -25,10 +25,10 @@ from tests.integration.loopback_registry import running_registry
 from zport.agents import load_agents
 from zport.engines.buildah import Buildah
 from zport.job import Job, Request
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.publish.images import exports
 from zport.publish.run import Outcome, Publication, publish
-from zport.step import ContextFile, step_key
+from zport.steps.step import ContextFile, step_key
 from zport.targets import parse_targets
 from zport.workspace import Workspace
 

@@ -25,12 +25,12 @@ from rich.table import Table
 from tests.bench.uncached import build_uncached
 from zport import binfmt
 from zport.agents import load_agents
-from zport.build import Builder, missing_steps
-from zport.context import write_context
 from zport.engines.buildah import Buildah
 from zport.engines.process import ask
 from zport.job import Job, Request
-from zport.step import Step
+from zport.steps.build import Builder, missing_steps
+from zport.steps.context import write_context
+from zport.steps.step import Step
 from zport.targets import Target, find_target
 from zport.workspace import Workspace, make_folder, sha256_file
 

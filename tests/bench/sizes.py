@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from zport.agents import Agent, load_agents
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.engines import select_engine
 from zport.job import Job, Request
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.targets import parse_targets
 from zport.workspace import Workspace
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zport.engines.buildah import CONFINED, ISOLATION, LAYERS
 from zport.engines.process import build_failure, run_logged
-from zport.step import Step
+from zport.steps.step import Step
 
 
 def build_uncached(step: Step, context: Path, image: str, log: Path, *options: str) -> None:

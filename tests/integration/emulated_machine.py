@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from zport.apt import archive_places
+from zport.debian.apt import archive_places
 
 SUITE = "bookworm"
 PACKAGES = (

@@ -17,14 +17,14 @@ from conftest import IBM_Z, ROOT
 from docker_node import DockerNode, NoDaemonError, wait_for
 
 from zport import binfmt
-from zport.bake import write_bake
-from zport.debian import Archive
+from zport.debian.packages import Archive
 from zport.distribution import TRIXIE
 from zport.engines.buildx import bake, find_client, read_nodes, require_nodes
 from zport.errors import EngineError
-from zport.fetch import Fetcher
-from zport.pypi import Index
-from zport.step import ContextFile, Step, step_key
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index
+from zport.steps.bake import write_bake
+from zport.steps.step import ContextFile, Step, step_key
 from zport.targets import REFERENCE, TARGETS, Target
 from zport.workspace import Workspace
 

@@ -176,8 +176,8 @@ def test_another_row_of_the_table_needs_no_other_code(tmp_path: Path, main_job: 
 
     from zport import binfmt
     from zport.agents import load_agents
-    from zport.build import Builder, missing_steps
     from zport.job import Job, Request
+    from zport.steps.build import Builder, missing_steps
 
     arm = TARGETS["arm64"]
     binfmt.register_emulators([arm])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import AGENT, IBM_Z, ROOT, MainJob, build_py
 
-from zport.wheels import check_wheel
+from zport.wheels.built import check_wheel
 
 
 def cells_of(job: MainJob, target: str) -> list[dict]:

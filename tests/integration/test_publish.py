@@ -21,7 +21,7 @@ from zport.engines import select_engine
 from zport.engines.buildah import Buildah
 from zport.errors import RegistryError, TrustError, UsageError
 from zport.job import Job, Request
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.publish.layout import (
     INDEX,
     KEY,

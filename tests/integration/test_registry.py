@@ -15,13 +15,13 @@ from loopback_registry import Registry, buildah
 from rich.console import Console
 
 from zport.agents import load_agents
-from zport.build import Builder, missing_steps
 from zport.distribution import TRIXIE
 from zport.engines import Engine, select_engine
 from zport.engines.buildah import Buildah
 from zport.errors import EngineError, RegistryError
 from zport.job import Job, Request
-from zport.origin import STATUS_FILE, Origin, Policy, find_origin
+from zport.plan.origin import STATUS_FILE, Origin, Policy, find_origin
+from zport.steps.build import Builder, missing_steps
 from zport.targets import REFERENCE
 from zport.workspace import Workspace
 

@@ -11,11 +11,11 @@ from conftest import AGENT, IBM_Z, ROOT
 from rich.console import Console
 
 from zport.agents import load_agents
-from zport.context import write_context
 from zport.engines.buildah import Buildah
 from zport.engines.process import ask
-from zport.fetch import Fetcher
 from zport.job import Job, Request
+from zport.sources.fetch import Fetcher
+from zport.steps.context import write_context
 from zport.targets import REFERENCE, Target
 from zport.workspace import Workspace
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.conftest import IBM_Z, ROOT
 from tests.unit.repositories import commit, repository
-from zport.git import GitArchive, pack
+from zport.sources.git import GitArchive, pack
 from zport.workspace import Workspace, sha256_file
 
 FIXTURES = ROOT / "tests" / "fixtures" / "factory"

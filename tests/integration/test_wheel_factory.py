@@ -16,7 +16,7 @@ from tests.integration.conftest import IBM_Z, ROOT, MainJob
 from zport.engines import Mount
 from zport.engines.buildah import Buildah
 from zport.job import Job, Request
-from zport.wheels import check_wheel, wheel_of
+from zport.wheels.built import check_wheel, wheel_of
 
 PACKAGES = ("markupsafe", "lz4", "pyzmq")
 """C by setuptools; tested with another recipe's wheel (psutil); CMake, with bundled libraries."""

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from zport.pypi import IndexFile
 from zport.scan.listing import KeptIndex
+from zport.sources.pypi import IndexFile
 
 
 def sha256(text):

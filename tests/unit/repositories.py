@@ -5,8 +5,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from zport import git
-from zport.git import GitArchive
+from zport.sources import git
+from zport.sources.git import GitArchive
 
 TIME = 1_700_000_000
 

@@ -6,12 +6,12 @@ import threading
 import pytest
 from rich.console import Console
 
-from zport.build import Builder, last_build, missing_steps, why_build
 from zport.errors import BuildError, HostError
-from zport.fetch import Fetcher
 from zport.progress import Progress
-from zport.pypi import Index
-from zport.step import ContextFile, Step
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index
+from zport.steps.build import Builder, last_build, missing_steps, why_build
+from zport.steps.step import ContextFile, Step
 from zport.targets import TARGETS
 
 TARGET = TARGETS["s390x"]

@@ -9,13 +9,13 @@ from test_plan import S390X, Packages, Providers, project  # noqa: F401 - projec
 
 from zport import job as job_module
 from zport.agents import load_agents
-from zport.bake import bake, closed
 from zport.engines import buildx
 from zport.engines.buildx import Node, parse_nodes, require_nodes
 from zport.errors import EngineError
 from zport.job import Request
 from zport.native import plan_natively
-from zport.step import Step
+from zport.steps.bake import bake, closed
+from zport.steps.step import Step
 from zport.targets import REFERENCE, TARGETS
 
 INSPECTED = """\

@@ -11,8 +11,8 @@ from test_plan import HOST, S390X, planner, project  # noqa: F401 - project is a
 from zport.agents import load_agents
 from zport.errors import EngineError, HostError, UsageError
 from zport.job import Job, Request
-from zport.scope import Scope, find_scope, write_scope
-from zport.step import Step
+from zport.plan.scope import Scope, find_scope, write_scope
+from zport.steps.step import Step
 from zport.targets import TARGETS
 from zport.workflows.cache import StepCache, check_place
 from zport.workflows.steps import build_steps

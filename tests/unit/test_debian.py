@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from zport import apt, debian
-from zport.apt import archive_places
-from zport.debian import Archive, Closure, DebianPackage, Served
+from zport.debian import apt, packages
+from zport.debian.apt import archive_places
+from zport.debian.packages import Archive, Closure, DebianPackage, Served
 from zport.distribution import Distribution
 from zport.errors import BlockedError, ChecksumError, FetchError, HostError
-from zport.fetch import APT_HELPER, Fetcher
-from zport.pypi import Index
+from zport.sources.fetch import APT_HELPER, Fetcher
+from zport.sources.pypi import Index
 from zport.workspace import Workspace
 
 SMALL = Distribution("small", (3, 13), (2, 41), "debian:small", ("small-updates", "small-security"))
@@ -153,7 +153,7 @@ def signed(tmp_path_factory):
 @pytest.fixture
 def mirror(signed, monkeypatch):
     archive, keyring = signed
-    monkeypatch.setattr(debian, "KEYRING", keyring)
+    monkeypatch.setattr(packages, "KEYRING", keyring)
     monkeypatch.setenv("ZPORT_DEBIAN_MIRROR", f"copy:{archive}")
     monkeypatch.setenv("ZPORT_DEBIAN_SECURITY_MIRROR", f"copy:{archive}/absent")
     return archive
@@ -243,7 +243,7 @@ def test_a_package_that_cannot_be_installed_is_told(archive, name, told):
 def test_suites_that_the_archive_does_not_serve_for_all_are_left_out(archive, mirror):
     assert archive.left_out == ("small-updates", "small-security")
     assert archive.sources().splitlines() == [
-        f"deb [signed-by={debian.KEYRING}] copy:{mirror} small main"
+        f"deb [signed-by={packages.KEYRING}] copy:{mirror} small main"
     ]
 
 
@@ -264,7 +264,7 @@ def updating(signed, tmp_path, monkeypatch):
     fresh = {path: path.read_bytes() for path in folder.iterdir()}
     for path in fresh:
         path.write_bytes(gzip.compress(b"") if path.suffix == ".gz" else b"")
-    monkeypatch.setattr(debian, "KEYRING", keyring)
+    monkeypatch.setattr(packages, "KEYRING", keyring)
     monkeypatch.setenv("ZPORT_DEBIAN_MIRROR", f"copy:{copy}")
     monkeypatch.setenv("ZPORT_DEBIAN_SECURITY_MIRROR", f"copy:{copy}/absent")
     return fresh
@@ -348,7 +348,7 @@ def test_only_a_snapshot_may_be_past_its_date(mirror, workspace, tmp_path, monke
 def test_an_archive_signed_by_another_key_is_refused(mirror, workspace, tmp_path, monkeypatch):
     archive = Archive(workspace, SMALL, ARCHITECTURES)
     (tmp_path / "empty.gpg").write_bytes(b"")
-    monkeypatch.setattr(debian, "KEYRING", tmp_path / "empty.gpg")
+    monkeypatch.setattr(packages, "KEYRING", tmp_path / "empty.gpg")
     with pytest.raises(FetchError) as caught:
         archive.closure(["s390x"], ["leaf"])
     assert caught.value.next_step

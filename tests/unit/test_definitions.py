@@ -11,7 +11,7 @@ from zport.agents import AGENTS, Agent, agent_names, load_agents
 from zport.definitions import choose_by_name, load_definition
 from zport.errors import DefinitionError, UsageError
 from zport.recipes import Recipe, load_recipe, recipe_names
-from zport.sources import is_pinned
+from zport.sources.kinds import is_pinned
 from zport.targets import TARGETS
 
 AGENT = """\

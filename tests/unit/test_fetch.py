@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 from loopback import cut, refuse, send, whole
 
-from zport import fetch
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import ChecksumError, FetchError, HostError
-from zport.fetch import APT_HELPER, ATTEMPTS, Fetcher, Member, UrlFile, download
-from zport.pypi import Index
+from zport.sources import fetch
+from zport.sources.fetch import APT_HELPER, ATTEMPTS, Fetcher, Member, UrlFile, download
+from zport.sources.pypi import Index
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from scripts import make_wheel
 
-from zport import bundled, wheel_check
+from zport.wheels import bundled, wheel_check
 
 MACHINE_CODE = b"\x7fELF and what follows"
 

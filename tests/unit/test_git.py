@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 from repositories import TIME, archive_of, commit, content, head, names, packed, repository, run
 
-from zport import git
 from zport.errors import ChecksumError, FetchError, HostError
-from zport.fetch import Fetcher
-from zport.git import GitArchive
-from zport.pypi import Index
+from zport.sources import git
+from zport.sources.fetch import Fetcher
+from zport.sources.git import GitArchive
+from zport.sources.pypi import Index
 
 ABSENT = "1" * 40
 
@@ -255,7 +255,7 @@ def test_a_run_that_is_killed_while_it_fetches_leaves_nothing_that_passes_for_wh
     code = f"""
 import sys
 from pathlib import Path
-from zport.git import GitArchive, pack
+from zport.sources.git import GitArchive, pack
 from zport.workspace import Workspace
 pack(Workspace(Path({str(workspace.root)!r})), {archive!r}, Path(sys.argv[1]))
 """

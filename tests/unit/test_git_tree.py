@@ -7,7 +7,7 @@ import pytest
 from repositories import archive_of, commit, content, head, names, packed, repository, run
 
 from zport.errors import FetchError
-from zport.git_tree import resolve_url
+from zport.sources.git_tree import resolve_url
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("git") is None, reason="needs git"),

@@ -3,9 +3,12 @@
 import pytest
 from rich.console import Console
 
-from zport import recipes, requirements
+from zport import recipes
 from zport.errors import DefinitionError, UsageError
-from zport.graph import (
+from zport.recipes import load_recipes
+from zport.report.graph import graph_as_dot, print_graph
+from zport.resolve import requirements
+from zport.resolve.graph import (
     Graph,
     holds_somewhere,
     levels,
@@ -13,8 +16,6 @@ from zport.graph import (
     order,
     recipe_graph,
 )
-from zport.recipes import load_recipes
-from zport.report.graph import graph_as_dot, print_graph
 
 HASH = "1" * 64
 

@@ -5,7 +5,7 @@ import pytest
 from zport.agents import Agent
 from zport.definitions import load_definition
 from zport.errors import DefinitionError
-from zport.image_labels import PREFIX, image_labels, licenses
+from zport.plan.labels import PREFIX, image_labels, licenses
 
 AGENT = 'name = "tiny"\nframework = "tiny"\nsummary = "a small agent"\nrequirements = ["app"]\n'
 

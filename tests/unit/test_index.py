@@ -16,8 +16,8 @@ import pytest
 
 from zport.distribution import TRIXIE
 from zport.errors import BuildError, UsageError
-from zport.index import lacking, read_wheel, write_index
 from zport.targets import REFERENCE, TARGETS
+from zport.wheels.index import lacking, read_wheel, write_index
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 

@@ -3,10 +3,10 @@
 import pytest
 
 from zport.agents import Agent
-from zport.debian import Closure, DebianPackage
+from zport.debian.leave_out import LeaveOut, closure_without
+from zport.debian.packages import Closure, DebianPackage
 from zport.definitions import load_definition
 from zport.errors import DefinitionError
-from zport.leave_out import LeaveOut, closure_without
 from zport.targets import TARGETS
 
 HOST = TARGETS["amd64"]

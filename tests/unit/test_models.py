@@ -9,7 +9,6 @@ from zport_zoo.architectures import ARCHITECTURES
 
 from zport.cli import app
 from zport.errors import DefinitionError, UsageError
-from zport.fetch import Member
 from zport.models import (
     EMULATION_LIMIT,
     MODELS,
@@ -19,6 +18,7 @@ from zport.models import (
     model_names,
     preparation,
 )
+from zport.sources.fetch import Member
 
 SMOKE = ["alexa-int8", "face-detection", "facial-expression", "magika", "ppocr-direction",
          "resnet50-light", "silero-vad", "silero-vad-sequence",

@@ -15,12 +15,12 @@ from zport_agent.manifest import load_manifest
 from zport.agents import Agent
 from zport.cli import app
 from zport.errors import ChecksumError, ImportedError, UsageError
-from zport.fetch import Fetcher
 from zport.models.foreign import Foreign, manifest_files, read_foreign
 from zport.models.importing import Wish, judge, modules_of, write_model
 from zport.models.table import foreign_as_json
 from zport.models.weights import Weights, places
-from zport.pypi import Index
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index
 from zport.workspace import Workspace
 
 GRAPH = b"a graph of a model"

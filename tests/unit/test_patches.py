@@ -3,7 +3,7 @@
 import pytest
 
 from zport.errors import PatchError
-from zport.patches import read_patch, read_patches
+from zport.sources.patches import read_patch, read_patches
 from zport.targets import TARGETS
 
 BODY = "--- a/leaf.c\n+++ b/leaf.c\n@@ -1 +1 @@\n-int x = 1;\n+int x = 2;\n"

@@ -7,22 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from zport import agents, plan, recipes, render
-from zport import plan_wheel as plan_wheel_module
+from zport import agents, recipes
 from zport.agents import load_agents
-from zport.debian import Closure, DebianPackage
+from zport.debian.packages import Closure, DebianPackage
 from zport.distribution import TRIXIE
 from zport.errors import BlockedError, DefinitionError
-from zport.origin import Origin, Root
-from zport.plan import Planner
-from zport.plan_wheel import plan_wheel
-from zport.providers import Provided
-from zport.pypi import IndexFile
+from zport.plan import planner as planner_module
+from zport.plan import wheel as plan_wheel_module
+from zport.plan.origin import Origin, Root
+from zport.plan.planner import Planner
+from zport.plan.wheel import plan_wheel
 from zport.recipes import load_recipe
-from zport.step import Step, step_inputs
+from zport.resolve.providers import Provided
+from zport.sources.pypi import IndexFile
+from zport.steps import render
+from zport.steps.step import Step, step_inputs
 from zport.targets import TARGETS
 
-PROJECT = Path(plan.__file__).resolve().parents[1]
+PROJECT = Path(planner_module.__file__).resolve().parents[2]
 HOST, S390X, ARM64 = TARGETS["amd64"], TARGETS["s390x"], TARGETS["arm64"]
 PATCH = "Description: x\nForwarded: no\n{gate}--- a/leaf.c\n+++ b/leaf.c\n"
 
@@ -104,10 +106,11 @@ def project(tmp_path, fixtures, monkeypatch):
     monkeypatch.setattr(agents, "AGENTS", folder / "agents")
     monkeypatch.setattr(recipes, "RECIPES", folder / "recipes")
     monkeypatch.setattr(recipes, "PATCHES", folder / "patches")
-    monkeypatch.setattr(plan, "PROJECT", folder)
+    monkeypatch.setattr(planner_module, "PROJECT", folder)
     monkeypatch.setattr(plan_wheel_module, "PROJECT", folder)
-    monkeypatch.setattr(plan, "TOOLCHAIN_LOCK", folder / "dockerfiles/toolchain/requirements.lock")
-    for module in (plan, render):
+    lock = folder / "dockerfiles/toolchain/requirements.lock"
+    monkeypatch.setattr(planner_module, "TOOLCHAIN_LOCK", lock)
+    for module in (planner_module, render):
         monkeypatch.setattr(module, "TEMPLATES", folder / "dockerfiles")
     render._environment.cache_clear()
     yield folder

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from zport.providers import Provided
 from zport.report.plan import dangers
+from zport.resolve.providers import Provided
 from zport.targets import TARGETS, Target
 
 

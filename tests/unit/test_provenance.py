@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import BuildError
-from zport.fetch import Member, UrlFile
-from zport.index import ATTACHED
 from zport.provenance import provenance_path, wheel_provenance, write_provenance
-from zport.pypi import IndexFile
 from zport.recipes import Recipe
-from zport.step import ContextFile, Step
+from zport.sources.fetch import Member, UrlFile
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Step
 from zport.targets import TARGETS
+from zport.wheels.index import ATTACHED
 
 RECIPE = Recipe.model_validate({
     "name": "leaf", "version": "1.0", "summary": "A leaf",

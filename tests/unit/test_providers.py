@@ -9,9 +9,9 @@ from zport import agents, recipes
 from zport.agents import load_agents
 from zport.distribution import TRIXIE
 from zport.errors import BlockedError, DefinitionError
-from zport.providers import Resolver, require_unblocked
-from zport.pypi import IndexFile
-from zport.requirements import Pin
+from zport.resolve.providers import Resolver, require_unblocked
+from zport.resolve.requirements import Pin
+from zport.sources.pypi import IndexFile
 from zport.targets import TARGETS
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]

@@ -18,7 +18,7 @@ from zport.publish.layout import (
     read_manifest,
     write_top,
 )
-from zport.step import Step
+from zport.steps.step import Step
 
 __all__ = ["wheel"]  # A fixture: it is used by its name.
 NEED = Step("wheel-twig-s390x", "", "wheel", PLAN.target, "", "localhost/zport/wheel", "twig",

@@ -10,15 +10,15 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from zport.agents import Agent
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import BuildError, RegistryError, UsageError
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.provenance import IMAGE_BUILD_TYPE, image_provenance
 from zport.publish import run
 from zport.publish.run import Publication, clean_revision, publish, require_free
 from zport.publish.sbom import image_sbom, installed_packages
-from zport.pypi import IndexFile
-from zport.step import ContextFile, Step
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Step
 from zport.targets import TARGETS
 
 Z = TARGETS["s390x"]

@@ -26,7 +26,7 @@ from zport.publish.layout import (
 from zport.publish.oras import Repository
 from zport.publish.pull import Puller
 from zport.publish.verify import verify as verified
-from zport.step import Step
+from zport.steps.step import Step
 from zport.targets import TARGETS
 
 Z = TARGETS["s390x"]

@@ -8,7 +8,7 @@ from loopback import refuse
 
 from zport.distribution import TRIXIE
 from zport.errors import FetchError
-from zport.pypi import Index, IndexFile
+from zport.sources.pypi import Index, IndexFile
 from zport.targets import TARGETS
 
 FILES = [

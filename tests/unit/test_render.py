@@ -2,8 +2,9 @@
 
 import pytest
 
-from zport import __version__, render
+from zport import __version__
 from zport.errors import DefinitionError
+from zport.steps import render
 
 
 @pytest.fixture

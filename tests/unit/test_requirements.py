@@ -3,7 +3,7 @@
 import pytest
 
 from zport.errors import DefinitionError
-from zport.requirements import Pin, read_pins
+from zport.resolve.requirements import Pin, read_pins
 
 A, B = "a" * 64, "b" * 64
 

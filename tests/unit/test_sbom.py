@@ -13,15 +13,15 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from zport.bundled import add_bundled, bundled_component
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import PatchError
-from zport.patches import read_patch
 from zport.purl import source_uri
-from zport.pypi import IndexFile
 from zport.recipes import Recipe
-from zport.sbom import changed_files, recipe_digest, sbom_file, wheel_sbom
+from zport.sources.patches import read_patch
+from zport.sources.pypi import IndexFile
 from zport.targets import TARGETS
+from zport.wheels.bundled import add_bundled, bundled_component
+from zport.wheels.sbom import changed_files, recipe_digest, sbom_file, wheel_sbom
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
 EPOCH = 1_700_000_000
@@ -278,7 +278,7 @@ def test_the_package_url_of_a_bundled_library_is_the_standards_own():
 
 
 def test_the_module_that_runs_in_the_build_needs_no_other():
-    path = PROJECT / "zport" / "bundled.py"
+    path = PROJECT / "zport" / "wheels" / "bundled.py"
     code = f"exec(open({str(path)!r}).read()); print(bundled_component(*'abcdef')['purl'])"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, check=True)
     assert done.stdout == b"pkg:deb/debian/c@b?arch=d\n"

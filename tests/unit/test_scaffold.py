@@ -12,10 +12,10 @@ import pytest
 from zport import recipes, scaffold
 from zport.definitions import load_definition
 from zport.errors import BlockedError, DefinitionError, FetchError, UsageError
-from zport.fetch import Fetcher
-from zport.pypi import Index, IndexFile
 from zport.recipes import Recipe, load_recipe
 from zport.scaffold import draft_recipe, new_recipe, read_sdist, recipe_text
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index, IndexFile
 
 INFO = "Metadata-Version: 2.2\nName: {name}\nVersion: {version}\nSummary: A leaf\n"
 PYPROJECT = (

@@ -12,7 +12,7 @@ from zport import defects, recipes
 from zport.cli.scan import scan
 from zport.distribution import TRIXIE
 from zport.errors import FetchError, ScanError, UsageError
-from zport.requirements import Pin
+from zport.resolve.requirements import Pin
 from zport.scan import facts, scanner
 from zport.scan.diff import compare
 from zport.scan.documents import as_html, as_json, as_markdown

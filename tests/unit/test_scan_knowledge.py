@@ -6,15 +6,15 @@ import re
 import pytest
 from loopback import send
 
-from zport.debian import upstream_version
+from zport.debian.packages import upstream_version
 from zport.defects import DEFECTS, Defect, defects_of, load_defects
 from zport.distribution import TRIXIE
 from zport.errors import DefinitionError, FetchError
-from zport.pypi import Index
 from zport.recipes import recipe_names
 from zport.scan import listing
 from zport.scan.debian import STANZA, debian_names
 from zport.scan.listing import KeptIndex
+from zport.sources.pypi import Index
 from zport.targets import TARGETS
 
 S390X = TARGETS["s390x"]

@@ -5,11 +5,11 @@ import pytest
 from zport.agents import load_agents
 from zport.distribution import TRIXIE
 from zport.errors import FetchError
-from zport.providers import Resolver
-from zport.pypi import Index
-from zport.requirements import read_pins
+from zport.resolve.providers import Resolver
+from zport.resolve.requirements import read_pins
 from zport.scan.inputs import read_inputs
 from zport.scan.scanner import Scanner
+from zport.sources.pypi import Index
 from zport.targets import DEFAULT, REFERENCE
 from zport.workspace import PROJECT, Workspace
 

@@ -22,18 +22,18 @@ from zport_agent import processing
 from zport_agent.errors import ManifestError
 from zport_agent.manifest import load_manifest
 
-from zport.context import write_context
 from zport.engines.buildah import Buildah
 from zport.errors import BuildError, ChecksumError, DefinitionError, EngineError, FetchError
-from zport.fetch import Fetcher, UrlFile, extract_member
 from zport.matrix.outcome import NO_RECORD, keep_dead, keep_served
 from zport.models import load_model
 from zport.models.foreign import read_foreign
 from zport.models.importing import Wish, write_model
 from zport.models.weights import Weights
-from zport.pypi import Index
-from zport.sources import GitSource
-from zport.step import ContextFile, Step, tree_files
+from zport.sources.fetch import Fetcher, UrlFile, extract_member
+from zport.sources.kinds import GitSource
+from zport.sources.pypi import Index
+from zport.steps.context import write_context
+from zport.steps.step import ContextFile, Step, tree_files
 from zport.targets import TARGETS
 from zport.untrusted import keep_plain, take_over
 from zport.workspace import Workspace, read_json
@@ -245,7 +245,7 @@ def test_an_archive_of_weights_gives_the_file_that_was_asked_for(
 
 
 def test_a_bomb_of_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zport.fetch.SMALL", 1 << 16)
+    monkeypatch.setattr("zport.sources.fetch.SMALL", 1 << 16)
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("net.onnx", bytes(1 << 24))

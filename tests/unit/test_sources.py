@@ -10,15 +10,16 @@ from types import SimpleNamespace
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from zport import debian, fetch
-from zport.context import fetch_sources
-from zport.debian_source import DebianSourceFile, locate
+from zport.debian import packages
+from zport.debian.source import DebianSourceFile, locate
 from zport.errors import ChecksumError, FetchError, HostError
-from zport.fetch import APT_HELPER, Fetcher, UrlFile
-from zport.git import GitArchive
-from zport.pypi import Index, IndexFile
-from zport.sources import Source, coordinates
-from zport.step import ContextFile
+from zport.sources import fetch
+from zport.sources.fetch import APT_HELPER, Fetcher, UrlFile
+from zport.sources.git import GitArchive
+from zport.sources.kinds import Source, coordinates
+from zport.sources.pypi import Index, IndexFile
+from zport.steps.context import fetch_sources
+from zport.steps.step import ContextFile
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHA256 = "a" * 64
@@ -147,7 +148,7 @@ def key(tmp_path_factory):
 def suite(tmp_path, key, monkeypatch):
     """Writes the suite's index into the archive that apt is to use."""
     archive = tmp_path / "archive"
-    monkeypatch.setattr(debian, "KEYRING", key / "keyring.gpg")
+    monkeypatch.setattr(packages, "KEYRING", key / "keyring.gpg")
     monkeypatch.setenv("ZPORT_DEBIAN_MIRROR", f"file:{archive}")
 
     def write(*stanzas: str, name: str = "small") -> Path:
@@ -329,7 +330,7 @@ def test_a_host_without_apt_is_told(suite, fetcher, file, monkeypatch):
 
 
 def test_a_security_suite_needs_a_place_of_its_own(workspace, file, monkeypatch):
-    monkeypatch.setattr("zport.apt.archive_places", lambda: {"Debian": "file:/x"})
+    monkeypatch.setattr("zport.debian.apt.archive_places", lambda: {"Debian": "file:/x"})
     with pytest.raises(FetchError, match="small-security"):
         locate(workspace, DebianSourceFile(**{**file.__dict__, "suite": "small-security"}))
 

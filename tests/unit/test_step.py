@@ -2,7 +2,7 @@
 
 import pytest
 
-from zport.step import KEY_LENGTH, ContextFile, step_key
+from zport.steps.step import KEY_LENGTH, ContextFile, step_key
 
 FILES = [ContextFile.text("a", "one"), ContextFile.text("folder/b", "two")]
 KEY = step_key("FROM scratch\n", FILES)

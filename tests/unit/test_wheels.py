@@ -9,8 +9,8 @@ import pytest
 
 from zport.errors import BuildError
 from zport.targets import TARGETS
-from zport.wheel_check import Expected, problems
-from zport.wheels import check_wheel
+from zport.wheels.built import check_wheel
+from zport.wheels.wheel_check import Expected, problems
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
 MACHINES = {"EM_S390": 22, "EM_X86_64": 62, "EM_AARCH64": 183, "EM_PPC64": 21, "EM_RISCV": 243}

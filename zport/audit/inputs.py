@@ -16,8 +16,8 @@ from zport.audit.files import BROKEN, File, Files, archive_files, folder_files, 
 from zport.audit.languages import SUFFIXES, language_of
 from zport.distribution import TRIXIE
 from zport.errors import FetchError, UsageError
-from zport.fetch import Fetcher
-from zport.pypi import Index, IndexFile
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index, IndexFile
 from zport.workspace import Workspace
 
 KINDS = "a folder, a source file, a .tar.* or .zip archive, or PACKAGE==VERSION"

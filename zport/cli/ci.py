@@ -21,7 +21,7 @@ from zport.cli.options import (
 )
 from zport.errors import UsageError
 from zport.job import Job, default_jobs
-from zport.scope import write_scope
+from zport.plan.scope import write_scope
 from zport.targets import BOTH
 from zport.workflows.cache import StepCache, check_place
 from zport.workflows.rendering import (

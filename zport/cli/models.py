@@ -11,7 +11,6 @@ import typer
 from zport.agents import load_agents
 from zport.cli.options import AgentNames, BuildFolder, EngineName, make_request, wide_console
 from zport.errors import ImportedError, UsageError
-from zport.fetch import Fetcher
 from zport.job import Job
 from zport.models import ALL, MODELS, load_models
 from zport.models.foreign import manifest_files, read_foreign
@@ -25,7 +24,8 @@ from zport.models.table import (
     summary,
 )
 from zport.models.weights import Weights
-from zport.pypi import Index
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index
 from zport.targets import REFERENCE
 from zport.workspace import PROJECT, Workspace
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from zport.agents import load_agents
 from zport.engines import select_engine
 from zport.job import Request
-from zport.origin import Policy
+from zport.plan.origin import Policy
 from zport.recipes import Mode
 from zport.targets import parse_targets
 from zport.workspace import Workspace

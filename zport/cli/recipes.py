@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from zport.cli.options import BuildFolder, wide_console
-from zport.fetch import Fetcher
-from zport.pypi import Index
 from zport.scaffold import new_recipe
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import Index
 from zport.workspace import PROJECT, Workspace
 
 app = typer.Typer(help="Recipes: how packages become wheels.", no_args_is_help=True)

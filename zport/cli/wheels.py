@@ -23,15 +23,15 @@ from zport.cli.options import (
 )
 from zport.distribution import TRIXIE
 from zport.errors import UsageError
-from zport.graph import needed, recipe_graph
-from zport.index import lacking, write_index
 from zport.job import Job, default_jobs
 from zport.recipes import load_recipes, recipe_names
 from zport.report.graph import graph_as_dot, print_graph
 from zport.report.plan import print_head, print_plan
 from zport.report.wheels import print_wheels
+from zport.resolve.graph import needed, recipe_graph
 from zport.targets import DEFAULT
-from zport.wheels import lay_published, wheel_of
+from zport.wheels.built import lay_published, wheel_of
+from zport.wheels.index import lacking, write_index
 from zport.workspace import PROJECT, make_folder
 
 Packages = Annotated[
@@ -127,7 +127,7 @@ def lock(
     ] = None,
 ) -> None:
     """Resolve requirements again and write their locks with hashes."""
-    from zport.lock import write_locks
+    from zport.resolve.lock import write_locks
 
     for path in write_locks(names or []):
         typer.echo(f"{path.relative_to(PROJECT)} written")

@@ -13,8 +13,8 @@ from zport.diff.subject import Subject
 from zport.engines import Engine, Mount
 from zport.errors import EngineError
 from zport.matrix.outcome import reason_in
-from zport.plan import AgentPlan, Planner
-from zport.step import Step, tree_files
+from zport.plan.planner import AgentPlan, Planner
+from zport.steps.step import Step, tree_files
 from zport.verbs import SECONDS, run_verb
 from zport.workspace import PROJECT, read_json, write_json
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from zport.agents import Agent, agent_names, load_agents
 from zport.definitions import choose_by_name
 from zport.errors import UsageError
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.targets import TARGETS, Target, find_target
 
 STORED = "stored"

@@ -14,7 +14,7 @@ from zport_agent.tolerance import default_bounds
 from zport.errors import DefinitionError, UsageError
 from zport.job import Job
 from zport.models import Model, fetch_files, load_model, load_models, preparation
-from zport.step import Step
+from zport.steps.step import Step
 
 SUFFIX = ".onnx"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from zport.flavors.subject import PORT, Subject, server
-from zport.render import render
+from zport.steps.render import render
 
 MODELS = "/models"
 ENDPOINT, SERVICE = "endpoint", "infer"

@@ -11,7 +11,7 @@ from zport.definitions import Definition, Line, choose_by_name, load_definition
 from zport.errors import UsageError
 from zport.flavors import backend_ai, kserve, kubernetes, mlcube
 from zport.flavors.subject import Subject
-from zport.workspace import PROJECT, part_folder
+from zport.workspace import part_folder
 
 FLAVORS: dict[str, Callable[[Subject], dict[str, str]]] = {
     "backend-ai": backend_ai.files,
@@ -47,7 +47,7 @@ The model's folder, with its manifest and files, is in the volume of the claim `
 """,
 }
 TEMPLATES = Environment(
-    loader=FileSystemLoader(PROJECT / "zport" / "templates"),
+    loader=FileSystemLoader(Path(__file__).parent),
     undefined=StrictUndefined,
     autoescape=False,  # noqa: S701 - Markdown, not HTML
     trim_blocks=True,

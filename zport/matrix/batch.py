@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from zport.engines import Mount
 from zport.matrix.cells import Cell
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.workspace import digest, make_folder, write_json
 
 SERVED = "served.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zport.models import Model
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.targets import REFERENCE, Target
 from zport.workspace import digest, read_json
 

@@ -16,7 +16,7 @@ from zport.engines import Engine, Mount
 from zport.errors import EngineError
 from zport.matrix.accuracy import RECORD, accuracy_record
 from zport.matrix.cells import CellResult, CellRun
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.targets import REFERENCE
 from zport.workspace import Workspace, make_folder, read_json, write_json
 

@@ -15,10 +15,10 @@ from zport.agents import load_agents
 from zport.definitions import choose_by_name
 from zport.engines import Engine
 from zport.errors import DefinitionError
-from zport.fetch import Fetcher, Member, Source, UrlFile
-from zport.plan import Planner
-from zport.pypi import IndexFile
-from zport.step import ContextFile, Step
+from zport.plan.planner import Planner
+from zport.sources.fetch import Fetcher, Member, Source, UrlFile
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Step
 from zport.untrusted import require_inside
 from zport.workspace import PROJECT, Workspace, digest, part_folder, sha256_file
 

@@ -17,9 +17,9 @@ from zport_agent.byteorder import refusal
 from zport_agent.manifest import Manifest, ModelFiles
 
 from zport.errors import ChecksumError, ZportError
-from zport.fetch import Fetcher, Member, admit, download, extract_member
 from zport.models.foreign import Finding, Foreign
-from zport.pypi import IndexFile
+from zport.sources.fetch import Fetcher, Member, admit, download, extract_member
+from zport.sources.pypi import IndexFile
 from zport.untrusted import require_inside
 from zport.workspace import digest, make_folder, read_json, sha256_file, write_json
 

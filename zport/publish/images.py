@@ -12,10 +12,10 @@ from pathlib import Path
 from zport.agents import Agent
 from zport.engines import Engine
 from zport.errors import BuildError
-from zport.image_labels import licenses
 from zport.job import Job
-from zport.origin import STATUS_FILE
-from zport.plan import AgentPlan
+from zport.plan.labels import licenses
+from zport.plan.origin import STATUS_FILE
+from zport.plan.planner import AgentPlan
 from zport.provenance import image_provenance
 from zport.publish.layout import (
     KEY,
@@ -32,8 +32,8 @@ from zport.publish.layout import (
     write_top,
 )
 from zport.publish.sbom import image_sbom
-from zport.step import Step
-from zport.wheels import wheel_of
+from zport.steps.step import Step
+from zport.wheels.built import wheel_of
 from zport.workspace import Workspace, part_folder
 
 SBOM_TYPE = "application/vnd.cyclonedx+json"

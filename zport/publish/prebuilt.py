@@ -11,7 +11,7 @@ from zport.publish.images import exports
 from zport.publish.oras import find_repository
 from zport.publish.pull import Puller
 from zport.publish.wheels import WHEELS, wheel_tags
-from zport.step import Step
+from zport.steps.step import Step
 from zport.workspace import make_folder
 
 

@@ -12,7 +12,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from zport.engines import Engine
 from zport.errors import RegistryError, TrustError
-from zport.plan import REPOSITORY
+from zport.plan.planner import REPOSITORY
 from zport.provenance import SUFFIX
 from zport.publish.images import PROVENANCE_TYPE, exports
 from zport.publish.layout import (
@@ -32,9 +32,9 @@ from zport.publish.oras import Repository
 from zport.publish.sign import require_signature
 from zport.publish.verify import attached, platform_of, verify
 from zport.publish.wheels import WHEEL_TYPE
-from zport.step import KEY_LENGTH
+from zport.steps.step import KEY_LENGTH
 from zport.targets import Target
-from zport.wheels import check_wheel, write_sbom
+from zport.wheels.built import check_wheel, write_sbom
 from zport.workspace import Workspace, part_folder
 
 KEY_FORM = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")

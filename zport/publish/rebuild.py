@@ -8,15 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from zport.build import missing_steps
-from zport.context import write_context
 from zport.errors import TrustError, UsageError
 from zport.job import Job
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.provenance import image_provenance
 from zport.publish.images import exports
 from zport.publish.layout import make_canonical, read_manifest, well_formed
 from zport.publish.verify import VerifiedImage
+from zport.steps.build import missing_steps
+from zport.steps.context import write_context
 from zport.targets import Target, find_target
 from zport.workspace import make_folder
 

@@ -21,14 +21,14 @@ from cyclonedx.model.lifecycle import LifecyclePhase, PredefinedLifecycle
 from cyclonedx.model.tool import ToolRepository
 from packageurl import PackageURL
 
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import BuildError
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.purl import file_purl
-from zport.pypi import IndexFile
-from zport.sbom import bom_content, component, numbered_text, zport_component
-from zport.step import Step
-from zport.wheels import SBOM_SUFFIX
+from zport.sources.pypi import IndexFile
+from zport.steps.step import Step
+from zport.wheels.built import SBOM_SUFFIX
+from zport.wheels.sbom import bom_content, component, numbered_text, zport_component
 from zport.workspace import digest, read_json, sha256_file
 
 FIELD = re.compile(r"(?m)^(Package|Version|Architecture|Source|Status): *(.+)$")

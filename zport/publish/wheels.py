@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zport.job import Job
-from zport.plan_wheel import WheelPlan
+from zport.plan.wheel import WheelPlan
 from zport.provenance import provenance_path
 from zport.publish.images import PROVENANCE_TYPE, SBOM_TYPE, exports
 from zport.publish.layout import (
@@ -21,7 +21,7 @@ from zport.publish.layout import (
     scratch_layout,
     write_top,
 )
-from zport.wheels import SBOM_SUFFIX, wheel_of
+from zport.wheels.built import SBOM_SUFFIX, wheel_of
 
 WHEELS = "wheels"
 """The repository of all wheels in a namespace."""

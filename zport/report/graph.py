@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from zport.graph import Graph, levels, needed
+from zport.resolve.graph import Graph, levels, needed
 
 TEST_EDGE = " [style=dashed]"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from zport.patches import read_patches
 from zport.recipes import PATCHES
+from zport.sources.patches import read_patches
 
 
 def print_patches(console: Console) -> None:

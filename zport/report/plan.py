@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zport import __version__
-from zport.build import last_seconds, why_build
-from zport.debian import upstream_version
+from zport.debian.packages import upstream_version
 from zport.defects import defects_of
 from zport.matrix.run import runner_of
-from zport.plan import AgentPlan
-from zport.providers import PROVIDER_WORDS
-from zport.step import Step
+from zport.plan.planner import AgentPlan
+from zport.resolve.providers import PROVIDER_WORDS
+from zport.steps.build import last_seconds, why_build
+from zport.steps.step import Step
 from zport.targets import REFERENCE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 from zport.binfmt import emulator_version
 from zport.engines import ImageFacts
 from zport.matrix.cells import CellResult
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.results import Store, circumstances, open_results
 from zport.results.circumstances import now
 from zport.targets import Target

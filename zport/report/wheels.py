@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from zport.build import last_seconds
-from zport.wheels import wheel_of
+from zport.steps.build import last_seconds
+from zport.wheels.built import wheel_of
 
 if TYPE_CHECKING:
     from zport.job import Job

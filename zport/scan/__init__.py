@@ -3,5 +3,5 @@
 One module a stage: ``inputs`` reads what is asked about, ``resolve`` turns loose requirements into
 a closure, ``listing`` asks the package index quickly, ``facts`` gathers what is known of each
 package, ``judge`` says what it means, and the reports print it. Where a package comes from is
-decided by :class:`zport.providers.Resolver` alone, as for a build.
+decided by :class:`zport.resolve.providers.Resolver` alone, as for a build.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from zport import apt
-from zport.debian import Archive, upstream_version
+from zport.debian import apt
+from zport.debian.packages import Archive, upstream_version
 from zport.targets import Target
 from zport.workspace import digest, write_json
 

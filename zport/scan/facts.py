@@ -12,14 +12,14 @@ from packaging.version import InvalidVersion, Version
 
 from zport.distribution import TRIXIE, Distribution
 from zport.errors import FetchError, HostError
-from zport.providers import Provided, Resolver
-from zport.pypi import IndexFile
 from zport.recipes import Recipe, recipe_names
+from zport.resolve.providers import Provided, Resolver
 from zport.scan.debian import PythonPackages
 from zport.scan.listing import KeptIndex
 from zport.scan.model import Entry, Packaged, SourceFacts
 from zport.scan.sources import Sources
-from zport.sources import is_pinned
+from zport.sources.kinds import is_pinned
+from zport.sources.pypi import IndexFile
 from zport.targets import Target, host_target
 from zport.workspace import Workspace
 

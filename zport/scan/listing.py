@@ -1,8 +1,9 @@
 """The package index with its pages kept: many questions about many packages, quickly.
 
-The answers are :class:`zport.pypi.Index`'s own. What is saved is asking and reading: one client
-serves all questions, a page is kept on disk by version, and unearth is shown no other version than
-the one that is asked about. Only file names, hashes and Python versions are read, never a wheel.
+The answers are :class:`zport.sources.pypi.Index`'s own. What is saved is asking and reading: one
+client serves all questions, a page is kept on disk by version, and unearth is shown no other
+version than the one that is asked about. Only file names, hashes and Python versions are read,
+never a wheel.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_version
 from packaging.version import InvalidVersion, Version
 
-from zport.pypi import Index, IndexFile
+from zport.sources.pypi import Index, IndexFile
 from zport.workspace import digest, write_whole
 
 if TYPE_CHECKING:

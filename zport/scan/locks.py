@@ -12,7 +12,7 @@ from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValida
 from packaging.utils import canonicalize_name
 
 from zport.errors import DefinitionError
-from zport.requirements import Pin
+from zport.resolve.requirements import Pin
 from zport.scan.model import Edge, Entry, Lock
 from zport.scan.requirement_files import read_text
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Literal
 
 from zport.distribution import Distribution
-from zport.providers import Provided
-from zport.requirements import Pin, holds
+from zport.resolve.providers import Provided
+from zport.resolve.requirements import Pin, holds
 from zport.targets import Target
 
 Status = Literal[

@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from zport.errors import DefinitionError
-from zport.requirements import HASH, Pin
+from zport.resolve.requirements import HASH, Pin
 from zport.scan.model import Edge, Entry, Lock, Loose
 
 INCLUDES = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c"}

@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from zport.errors import BlockedError, FetchError, ZportError
-from zport.fetch import Fetcher
-from zport.pypi import IndexFile
 from zport.recipes import recipe_names
 from zport.scaffold import draft_recipe, read_sdist
 from zport.scan.listing import KeptIndex
 from zport.scan.model import SourceFacts
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import IndexFile
 from zport.workspace import Workspace, read_json, write_json
 
 SMALL = 2 << 20

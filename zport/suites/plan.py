@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from zport.debian import Closure
+from zport.debian.packages import Closure
 from zport.errors import DefinitionError, UsageError
-from zport.plan import Planner
-from zport.plan_wheel import Supply, recipe_files, source_tree, supply
-from zport.pypi import IndexFile
+from zport.plan.planner import Planner
+from zport.plan.wheel import Supply, recipe_files, source_tree, supply
 from zport.recipes import TEST_LOCK, Recipe, Suite
-from zport.step import ContextFile, Step, package_files, tree_files
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Step, package_files, tree_files
 from zport.targets import Target
 from zport.workspace import PROJECT
 

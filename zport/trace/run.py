@@ -19,7 +19,7 @@ from zport.errors import EngineError, UsageError
 from zport.job import Job
 from zport.matrix.runners import runner_of
 from zport.models import Model, fetch_files, load_model, load_models, preparation
-from zport.plan import AgentPlan
+from zport.plan.planner import AgentPlan
 from zport.trace.chrome import chrome_trace
 from zport.trace.flame import flame_page
 from zport.trace.spans import Trace, read_trace

@@ -14,7 +14,7 @@ from rich.console import Console
 from zport.engines import Engine
 from zport.errors import EngineError, UsageError
 from zport.publish.oras import NAMESPACE
-from zport.step import Step
+from zport.steps.step import Step
 
 PLACE = re.compile(rf"[a-z0-9.-]+(:[0-9]+)?{NAMESPACE}")
 ABSENT = re.compile(r"manifest unknown|name unknown|not found")

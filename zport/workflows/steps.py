@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zport.build import missing_steps
 from zport.definitions import choose_by_name
 from zport.errors import HostError
 from zport.job import Job
-from zport.step import Step
+from zport.steps.build import missing_steps
+from zport.steps.step import Step
 from zport.workflows.cache import StepCache
 
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 from zport.errors import UsageError
 from zport.job import Job
-from zport.plan import AgentPlan
-from zport.plan_wheel import WheelPlan
-from zport.step import Step
+from zport.plan.planner import AgentPlan
+from zport.plan.wheel import WheelPlan
+from zport.steps.step import Step
 from zport.targets import REFERENCE, Target
 
 Role = Literal["base", "wheel", "image", "matrix", "publish", "report"]

@@ -12,9 +12,9 @@ from zport_agent.backends import Backend, TensorSpec, open_backend
 from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError
 
 from zport.agents import load_agents
-from zport.lock import _is_unindexed
 from zport.recipes import load_recipe
-from zport.requirements import read_pins
+from zport.resolve.lock import _is_unindexed
+from zport.resolve.requirements import read_pins
 
 FRESH, KEPT = b"fresh", b"kept"
 

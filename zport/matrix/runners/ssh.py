@@ -21,7 +21,7 @@ from zport.engines import TIMED_OUT, Engine
 from zport.errors import EngineError
 from zport.matrix.batch import Batch
 from zport.matrix.runners.openssh import OpenSsh
-from zport.step import Step
+from zport.steps.step import Step
 from zport.targets import Target, find_target
 from zport.workspace import Workspace, digest, make_folder, part_file, sha256_file
 

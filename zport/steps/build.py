@@ -9,13 +9,13 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from zport.context import write_context
 from zport.engines import Engine
 from zport.errors import ZportError
-from zport.fetch import Fetcher
 from zport.progress import Progress
-from zport.step import Step, step_inputs
-from zport.wheels import take_wheel
+from zport.sources.fetch import Fetcher
+from zport.steps.context import write_context
+from zport.steps.step import Step, step_inputs
+from zport.wheels.built import take_wheel
 from zport.workspace import Workspace, read_json, write_json
 
 

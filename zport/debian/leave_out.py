@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from zport.debian import Archive, Closure, DebianPackage
+from zport.debian.packages import Archive, Closure, DebianPackage
 from zport.definitions import Definition, Line
 from zport.errors import DefinitionError
 from zport.targets import Target

@@ -1,8 +1,8 @@
 """Files of Debian source packages: where the archive has them, by its own ``Sources`` index.
 
 apt reads the index in a private root that knows one ``deb-src`` line; the place is the one that
-:mod:`zport.debian` takes packages from. The ``.dsc`` is not needed: the index names every file
-with its hash.
+:mod:`zport.debian.packages` takes packages from. The ``.dsc`` is not needed: the index names every
+file with its hash.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from zport import apt, debian
+from zport.debian import apt, packages
 from zport.errors import ChecksumError, FetchError
 from zport.targets import host_target
 from zport.workspace import Workspace
@@ -87,7 +87,7 @@ def locate(workspace: Workspace, file: DebianSourceFile) -> SourcePlace:
 
 
 def _base(suite: str) -> str:
-    label = "Debian-Security" if suite.endswith(debian.SECURITY_SUFFIX) else "Debian"
+    label = "Debian-Security" if suite.endswith(packages.SECURITY_SUFFIX) else "Debian"
     places = apt.archive_places()
     if label not in places:
         raise FetchError("no place of it is known", where=f"Debian archive, suite {suite}")
@@ -103,7 +103,8 @@ def _index(workspace: Workspace, file: DebianSourceFile, base: str) -> str:
             root,
             [host_target().debian],
             # The pinned hash is what counts, so a snapshot may be past its date.
-            f"deb-src [signed-by={debian.KEYRING} check-valid-until=no] {base} {file.suite} main\n",
+            f"deb-src [signed-by={packages.KEYRING} check-valid-until=no]"
+            f" {base} {file.suite} main\n",
         )
         apt.update(root, file.suite)
         shown = apt.run(root, "apt-cache", "showsrc", "--only-source", file.package)

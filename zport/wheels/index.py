@@ -31,9 +31,9 @@ from packaging.version import Version
 from zport.distribution import Distribution
 from zport.errors import BuildError, UsageError
 from zport.provenance import SUFFIX as PROVENANCE_SUFFIX
-from zport.requirements import holds
+from zport.resolve.requirements import holds
 from zport.targets import Target
-from zport.wheels import SBOM_SUFFIX
+from zport.wheels.built import SBOM_SUFFIX
 from zport.workspace import make_folder, part_folder, sha256_file, write_json, write_whole
 
 API = "1.1"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zport.debian import Closure
+from zport.debian.packages import Closure
 from zport.targets import Target
 from zport.untrusted import require_inside
 from zport.workspace import digest, sha256_file
@@ -26,8 +26,8 @@ KEY_LENGTH = 16
 class ContextFile:
     """One file of a build context: its path there, its hash, and where to get it.
 
-    ``source`` is a local file, the text itself, or a coordinate that :mod:`zport.context` knows
-    how to get.
+    ``source`` is a local file, the text itself, or a coordinate that :mod:`zport.steps.context`
+    knows how to get.
     ``mode`` is its permission in the context; it counts, because ``COPY`` keeps it.
     """
 

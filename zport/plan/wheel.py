@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zport.errors import BlockedError, DefinitionError
-from zport.graph import cycle_error
-from zport.pypi import IndexFile
 from zport.recipes import BUILD_LOCK, OVERLAY, TEST_LOCK, Mode, Recipe, Vendored
-from zport.requirements import Pin
-from zport.sbom import sbom_file
-from zport.sources import coordinates, is_pinned
-from zport.step import ContextFile, Step, package_files, tree_files
+from zport.resolve.graph import cycle_error
+from zport.resolve.requirements import Pin
+from zport.sources.kinds import coordinates, is_pinned
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Step, package_files, tree_files
 from zport.targets import Target
+from zport.wheels.sbom import sbom_file
 from zport.workspace import PROJECT
 
 if TYPE_CHECKING:
-    from zport.plan import Planner
+    from zport.plan.planner import Planner
 
 TEST_WHEELS = "test-wheels"
 VENDORED = "recipe/vendored"

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from zport.debian_source import DebianSourceFile
+from zport.debian.source import DebianSourceFile
 from zport.definitions import Definition
-from zport.fetch import UrlFile
-from zport.git import GitArchive
-from zport.pypi import IndexFile
+from zport.sources.fetch import UrlFile
+from zport.sources.git import GitArchive
+from zport.sources.pypi import IndexFile
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 # Plain characters: the name becomes a part of paths and of a line of a Dockerfile.
@@ -80,7 +80,7 @@ def is_pinned(source: Source) -> bool:
 def coordinates(
     name: str, version: str, source: Source
 ) -> IndexFile | UrlFile | DebianSourceFile | GitArchive:
-    """What :meth:`zport.fetch.Fetcher.file` takes for the source of that package version."""
+    """What :meth:`zport.sources.fetch.Fetcher.file` takes for a package version's source."""
     match source:
         case PyPISource():
             return IndexFile(name, version, source.filename, source.sha256)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zport.context import write_context
-from zport.fetch import Fetcher
-from zport.step import Step
+from zport.sources.fetch import Fetcher
+from zport.steps.context import write_context
+from zport.steps.step import Step
 from zport.workspace import Workspace, write_json
 
 RUN = re.compile(r"^RUN (?!.*--network=)", re.MULTILINE)

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
-from zport.fetch import Fetcher, Member, Remote
-from zport.step import BootstrapRoot, ContextFile, Derived, Step
+from zport.sources.fetch import Fetcher, Member, Remote
+from zport.steps.step import BootstrapRoot, ContextFile, Derived, Step
 from zport.workspace import Workspace, make_folder, part_file, part_folder, sha256_file
 
 

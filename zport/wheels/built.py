@@ -8,13 +8,13 @@ from pathlib import Path
 
 from zport.engines import Engine
 from zport.errors import BuildError
-from zport.fetch import Fetcher
-from zport.plan_wheel import TEST_WHEELS, WheelPlan
-from zport.pypi import IndexFile
-from zport.sbom import SBOM_NAME
-from zport.step import Step
+from zport.plan.wheel import TEST_WHEELS, WheelPlan
+from zport.sources.fetch import Fetcher
+from zport.sources.pypi import IndexFile
+from zport.steps.step import Step
 from zport.targets import Target
-from zport.wheel_check import Expected, problems
+from zport.wheels.sbom import SBOM_NAME
+from zport.wheels.wheel_check import Expected, problems
 from zport.workspace import Workspace, part_folder, write_whole
 
 SBOM_SUFFIX = ".cdx.json"

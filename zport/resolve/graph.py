@@ -17,7 +17,7 @@ from zport.definitions import choose_by_name
 from zport.distribution import TRIXIE
 from zport.errors import DefinitionError
 from zport.recipes import Recipe
-from zport.requirements import holds
+from zport.resolve.requirements import holds
 from zport.targets import TARGETS
 
 Edges = Mapping[str, tuple[str, ...]]

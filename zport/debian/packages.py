@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
-from zport import apt
+from zport.debian import apt
 from zport.distribution import Distribution
 from zport.errors import BlockedError, FetchError
 from zport.workspace import (

@@ -16,7 +16,7 @@ from zport.agents import Agent, agent_names, load_agents
 from zport.definitions import choose_by_name
 from zport.distribution import TRIXIE
 from zport.errors import DefinitionError, HostError
-from zport.plan import TOOLCHAIN_LOCK
+from zport.plan.planner import TOOLCHAIN_LOCK
 from zport.recipes import (
     BUILD_LOCK,
     TEST_LOCK,

@@ -17,9 +17,9 @@ from packaging.utils import canonicalize_name
 from zport.agents import AGENTS, Agent
 from zport.distribution import Distribution
 from zport.errors import BlockedError, DefinitionError
-from zport.pypi import Index, IndexFile
 from zport.recipes import Recipe, load_recipe, other_versions, recipe_names
-from zport.requirements import Pin, holds, read_pins
+from zport.resolve.requirements import Pin, holds, read_pins
+from zport.sources.pypi import Index, IndexFile
 from zport.targets import Target
 from zport.workspace import Workspace, digest, read_json, write_json
 

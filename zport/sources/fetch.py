@@ -21,12 +21,13 @@ from typing import IO
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from zport import debian_source, git
-from zport.debian import DebianPackage
-from zport.debian_source import DebianSourceFile
+from zport.debian import source as debian_source
+from zport.debian.packages import DebianPackage
+from zport.debian.source import DebianSourceFile
 from zport.errors import ChecksumError, FetchError, HostError, ZportError
-from zport.git import GitArchive
-from zport.pypi import Index, IndexFile
+from zport.sources import git
+from zport.sources.git import GitArchive
+from zport.sources.pypi import Index, IndexFile
 from zport.workspace import Workspace, disk_error, make_folder, sha256_file
 
 APT_HELPER = "/usr/lib/apt/apt-helper"

@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zport import bundled, wheel_check
 from zport.agents import Agent
-from zport.debian import Archive, Closure, DebianPackage
+from zport.debian.leave_out import LeaveOut, closure_without
+from zport.debian.packages import Archive, Closure, DebianPackage
 from zport.distribution import Distribution
 from zport.errors import BlockedError
-from zport.image_labels import image_labels
-from zport.leave_out import LeaveOut, closure_without
-from zport.origin import Origin, Root
-from zport.plan_wheel import Supply, WheelPlan, plan_wheel
-from zport.providers import Provided, Resolver, require_unblocked
+from zport.plan.labels import image_labels
+from zport.plan.origin import Origin, Root
+from zport.plan.wheel import Supply, WheelPlan, plan_wheel
 from zport.recipes import Mode
-from zport.render import TEMPLATES, render
-from zport.requirements import read_pins
-from zport.step import BootstrapRoot, ContextFile, Step, package_files, step_key, tree_files
+from zport.resolve.providers import Provided, Resolver, require_unblocked
+from zport.resolve.requirements import read_pins
+from zport.steps.render import TEMPLATES, render
+from zport.steps.step import BootstrapRoot, ContextFile, Step, package_files, step_key, tree_files
 from zport.targets import Target
+from zport.wheels import bundled, wheel_check
 from zport.workspace import PROJECT, digest
 
 REPOSITORY = "localhost/zport"

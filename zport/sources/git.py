@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zport.errors import FetchError, HostError, ZportError
-from zport.git_tree import Entry, Trees, broken, read_tree, resolve_url, run_git
+from zport.sources.git_tree import Entry, Trees, broken, read_tree, resolve_url, run_git
 from zport.workspace import Workspace, digest, disk_error, make_folder, part_folder
 
 ATTEMPTS = 4

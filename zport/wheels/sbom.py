@@ -2,8 +2,8 @@
 
 It is written when the build is planned and goes into the build with the other inputs, so the same
 inputs must give the same bytes: its time is the build's epoch, its serial number a hash of what it
-says. What only the build finds out, the libraries that the wheel bundles, :mod:`zport.bundled`
-adds there.
+says. What only the build finds out, the libraries that the wheel bundles,
+:mod:`zport.wheels.bundled` adds there.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
 from zport import __version__, purl
-from zport.debian import DebianPackage
+from zport.debian.packages import DebianPackage
 from zport.errors import PatchError
-from zport.patches import Patch
 from zport.purl import file_purl, package_purl, recipe_purl, source_purl, source_uri
-from zport.pypi import IndexFile
 from zport.recipes import Recipe, Vendored
-from zport.step import ContextFile, Derived
+from zport.sources.patches import Patch
+from zport.sources.pypi import IndexFile
+from zport.steps.step import ContextFile, Derived
 from zport.targets import Target
 from zport.workspace import digest, sha256_file
 

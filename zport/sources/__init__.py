@@ -1,0 +1,1 @@
+"""What recipes build: sources and patches, named by coordinates, fetched whole and checked."""
