@@ -3,8 +3,8 @@
 Numbers are little-endian on every machine, by elements of 2, 4 or 8 bytes. So on a big-endian
 machine a complex64, of 8 bytes, has its two halves exchanged in the file, which fits if the same
 machine reads it; a complex128, of 16, is not swapped but left out: what is written is zero, and
-what is read was in memory before. Storages without a type (of uint16, say) are in the writer's
-own order.
+what is read was in memory before. The recipe's PyTorch writes both as they should be, and says so
+(``complex_by_parts``). Storages without a type (of uint16, say) are in the writer's own order.
 
 A file that this concerns is made a zip archive, whose order is right for every type.
 """
@@ -25,14 +25,21 @@ MAGIC = 0x1950A86A20F9469CFC6C
 """torch.serialization.MAGIC_NUMBER."""
 _PROTOCOL = 1001
 _LONGEST_MAGIC = 64
+_COMPLEX = ("ComplexFloat", "ComplexDouble")
 
 
 class _Legacy(NamedTuple):
     """A file in its parts: the writer's order, the pickle, and each storage with its bytes."""
 
     order: ByteOrder
+    complex_by_parts: bool
     pickled: bytes
     storages: list[tuple[Storage, bytes]]
+
+    def writer(self, storage: Storage) -> ByteOrder:
+        """The order of the machine that writes such a storage in this way."""
+        by_parts = self.complex_by_parts and storage.kind in _COMPLEX
+        return "little" if by_parts else self.order
 
 
 def is_legacy(path: Path) -> bool:
@@ -51,14 +58,14 @@ def mended_legacy(data: bytes, machine: ByteOrder, where: str) -> bytes | None:
     Raises ModelFileError when it is cut short, or its numbers were lost when it was written.
     """
     legacy = _parse(data, where)
-    if not any(_is_misread(one, legacy.order, machine) for one, _ in legacy.storages):
+    if not any(_is_misread(one, legacy.writer(one), machine) for one, _ in legacy.storages):
         return None
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("archive/data.pkl", without_view(legacy.pickled, where))
         archive.writestr("archive/byteorder", "little")
         for storage, content in legacy.storages:
-            little = _little(storage, content, legacy.order, where)
+            little = _little(storage, content, legacy.writer(storage), where)
             archive.writestr(f"archive/data/{storage.key}", little)
         archive.writestr("archive/version", "3\n")
     return buffer.getvalue()
@@ -100,7 +107,8 @@ def _parse(data: bytes, where: str) -> _Legacy:
     if not isinstance(keys, list) or not all(str(key) in storages for key in keys):
         raise ModelFileError(f"{where}: its list of storages is not that of its pickle")
     found = [(storages[str(key)], _numbers(stream, storages[str(key)], where)) for key in keys]
-    return _Legacy("little" if system.get("little_endian", True) else "big", pickled, found)
+    order: ByteOrder = "little" if system.get("little_endian", True) else "big"
+    return _Legacy(order, bool(system.get("complex_by_parts")), pickled, found)
 
 
 def _numbers(stream: io.BytesIO, storage: Storage, where: str) -> bytes:

@@ -24,7 +24,7 @@ ONE_OF = {
     "test_type_promotion": 10,
     "test_unary_ufuncs": 250,
 }
-"""Of so many tests of a module one is run: all together take an emulated machine an hour or two."""
+"""Of so many tests of a module one is run: all these take an emulated machine half an hour."""
 ALL = ("test_complex", "test_dlpack", "test_numpy_interop", "test_segment_reductions")
 OTHERS = 8
 

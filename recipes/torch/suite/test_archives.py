@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import sys
 import warnings
 import zipfile
@@ -76,6 +77,31 @@ def test_zip_format(archives: Path, mapped: bool) -> None:
 def test_legacy_format(archives: Path) -> None:
     """What torch.save wrote before 1.6."""
     assert_same(torch.load(archives / "legacy.pt", weights_only=True), classic())
+
+
+def written_before(tensor: torch.Tensor) -> io.BytesIO:
+    """The legacy format as an unmended big-endian machine wrote it: each element as one number."""
+    written = io.BytesIO()
+    torch.save(tensor, written, _use_new_zipfile_serialization=False)
+    stream = io.BytesIO(written.getvalue())
+    head = [pickle.load(stream) for _ in range(3)]  # noqa: S301 - written a line before
+    head[2].pop("complex_by_parts", None)
+    head[2]["little_endian"] = False
+    stored, half = little_endian(tensor), tensor.element_size() // 2
+    parts = [stored[i : i + half] for i in range(0, len(stored), half)]
+    rest = stream.read()
+    assert rest.count(stored) == 1
+    parts[::2], parts[1::2] = parts[1::2], parts[::2]
+    before = b"".join(pickle.dumps(part, 2) for part in head)
+    return io.BytesIO(before + rest.replace(stored, b"".join(parts)))
+
+
+def test_legacy_format_of_an_unmended_machine() -> None:
+    """The parts of its complex64 are put back; it wrote no complex128."""
+    many = torch.arange(1, 9).to(torch.complex64) * (1 + 2j)
+    assert content(torch.load(written_before(many), weights_only=True)) == content(many)
+    with pytest.raises(RuntimeError, match="numbers are lost"):
+        torch.load(written_before(many.to(torch.complex128)), weights_only=True)
 
 
 @pytest.mark.parametrize("file", ["script.pt", "constants.pt"])

@@ -166,8 +166,8 @@ def test_long_numbers_that_remain_mean_the_same_in_every_order():
     assert b"j\x00\x01\x01\x00" in short
 
 
-def legacy(kind: str, size: int, numbers: bytes, *, little: bool) -> bytes:
-    system = {"protocol_version": 1001, "little_endian": little, "type_sizes": {}}
+def legacy(kind: str, size: int, numbers: bytes, *, little: bool, **more: bool) -> bytes:
+    system = {"protocol_version": 1001, "little_endian": little, "type_sizes": {}, **more}
     parts = [pickle.dumps(part, 2) for part in (MAGIC, 1001, system)]
     keys = pickle.dumps(["0"], 2)
     body = pickled(reference(kind, "0", size, b"N"))
@@ -201,6 +201,18 @@ def test_what_pytorch_reads_right_is_left_alone(little, machine):
 def test_complex_numbers_that_one_machine_writes_and_reads_are_left_alone():
     assert mended_legacy(legacy("ComplexFloat", 2, COMPLEX, little=True), "little", "old") is None
     assert mended_legacy(legacy("ComplexFloat", 2, EXCHANGED, little=False), "big", "old") is None
+
+
+@pytest.mark.parametrize("kind", ["ComplexFloat", "ComplexDouble"])
+@pytest.mark.parametrize("little", [True, False])
+def test_what_the_recipes_pytorch_writes_is_of_one_order(kind, little):
+    numbers = np.array([1 + 2j, 3 - 4j], "<c8" if kind == "ComplexFloat" else "<c16").tobytes()
+    written = legacy(kind, 2, numbers, little=little, complex_by_parts=True)
+    assert mended_legacy(written, "little", "new") is None
+    elsewhere = mended_legacy(written, "big", "new")
+    assert elsewhere is not None
+    with zipfile.ZipFile(io.BytesIO(elsewhere)) as file:
+        assert file.read("archive/data/0") == numbers
 
 
 @pytest.mark.parametrize("machine", ["little", "big"])
