@@ -9,7 +9,7 @@ from typing import Any
 from zport_agent import processing
 from zport_agent.arrays import Array
 from zport_agent.backends import Backend, Defining, TensorSpec, open_backend
-from zport_agent.errors import ManifestError, UnsupportedError
+from zport_agent.errors import ManifestError, UnsupportedError, UsageError
 from zport_agent.files import CheckedFile, check_files
 from zport_agent.manifest import Manifest, load_manifest
 
@@ -46,7 +46,13 @@ class Pipeline:
         return str(self.manifest.path)
 
     def prepare(self, index: int) -> dict[str, Array]:
-        """The arrays of the manifest's input ``index``, by model input name."""
+        """The arrays of the manifest's input ``index``, by model input name.
+
+        Raises UsageError where it has none of that number, else as preprocess does.
+        """
+        if index >= len(self.input_files):
+            raise UsageError(f"{self.where}: no input {index}: it has {len(self.input_files)}, "
+                             "counted from 0")  # fmt: skip
         result = self.preprocess(str(self.input_files[index]))
         return processing.model_inputs(result, self.specs, self.where)
 

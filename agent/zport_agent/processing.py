@@ -132,13 +132,21 @@ def _described(spec: TensorSpec) -> str:
 
 def _fit(value: Any, spec: TensorSpec, where: str) -> Array:
     array = np.asarray(value)
-    dtype = array.dtype.newbyteorder("=").name
+    dtype = _dtype(array)
     if spec.dtype not in (None, dtype) or not _shape_fits(array, spec):
         raise ProcessingError(
             f"{where}: preprocess gave input '{spec.name}' as {dtype}{list(array.shape)}; "
             f"the model takes {_described(spec)}"
         )
     return array
+
+
+def _dtype(array: Array) -> str:
+    """The array's dtype as TensorSpec names it."""
+    if array.dtype.kind == "U" or (array.dtype.kind == "O" and
+                                   all(isinstance(one, str) for one in array.flat)):  # fmt: skip
+        return "str"
+    return array.dtype.newbyteorder("=").name
 
 
 def _shape_fits(array: Array, spec: TensorSpec) -> bool:

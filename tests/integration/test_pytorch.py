@@ -62,8 +62,9 @@ def images() -> dict[str, str]:
 
 
 def said(image: str, machine: str, verb: str, files: Mount, log: Path) -> Any:
-    """What ``exchange.py`` says in the image of a machine."""
-    command = ("python3", "/exchange/exchange.py", verb, files.target)
+    """What a script of the fixtures says in the image of a machine."""
+    script = "odd_models" if verb == "run" else "exchange"
+    command = ("python3", f"/exchange/{script}.py", verb, files.target)
     mounts = [Mount(EXCHANGE, "/exchange"), files]
     status = Directly().run(image, TARGETS[machine], command, mounts, log, seconds=PATIENCE)
     text = log.read_text()
@@ -99,6 +100,20 @@ def test_files_of_one_machine_mean_the_same_on_the_other(
     assert all("numbers are lost" in one for one in not_right.values()), not_right
     silent = {name for name, one in alone.items() if one.startswith("wrong")}
     assert silent == (MISREAD if writer != reader else lost), alone
+
+
+def test_odd_models(images: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    folder.chmod(0o777)
+    machine = REFERENCE.name
+    files = Mount(folder, "/models", writable=True)
+    answers = said(images[machine], machine, "run", files, tmp_path / "log.txt")
+    right = {name for name, one in answers.items() if one == {"output": [3.0, 6.0]}}
+    assert right == {"tensor-of-no-dimension.pt2", "whole-number.pt"}, answers
+    assert "input 3 is no tensor" in answers["number.pt2"]
+    assert "no attribute 'forward'" in answers["no-forward.pt"]
+    assert "gave a NoneType; expected what runs the model" in answers["no-return.pt"]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from zport_agent.errors import UnsupportedError
 class TensorSpec:
     """One input of a loaded model: NumPy's name of its dtype; None is a free dimension.
 
-    The dtype and the shape as a whole are None where the framework does not say them.
+    The dtype of texts is ``str``. The dtype and the shape as a whole are None where the framework
+    does not say them.
     """
 
     name: str

@@ -15,7 +15,7 @@ from zport_agent.backends import OperatorRun, TensorSpec
 from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError, one_line
 
 # Element types whose ONNX Runtime name is not NumPy's.
-_DTYPES = {"float": "float32", "double": "float64"}
+_DTYPES = {"float": "float32", "double": "float64", "string": "str"}
 
 # What ONNX Runtime says, under several exception types, when it does not know an operator.
 _UNSUPPORTED = (

@@ -17,7 +17,13 @@ import numpy as np
 
 from zport_agent.arrays import Array, to_native
 from zport_agent.backends import OperatorRun, TensorSpec
-from zport_agent.errors import ModelFileError, ProcessingError, UnsupportedError, one_line
+from zport_agent.errors import (
+    AgentError,
+    ModelFileError,
+    ProcessingError,
+    UnsupportedError,
+    one_line,
+)
 from zport_agent.pytorch.archive import Kind, readable
 from zport_agent.pytorch.importing import complete, import_torch
 from zport_agent.pytorch.operators import operators
@@ -45,6 +51,7 @@ class PyTorch:
         self._network: Callable[[Any], Any] | None = None
         self._model: Callable[..., Any] | None = None
         self._inputs: list[TensorSpec] = []
+        self._scalars: frozenset[str] = frozenset()
 
     def define(self, code: Path) -> None:
         """See Defining.define."""
@@ -55,14 +62,15 @@ class PyTorch:
         torch.set_num_threads(threads)
         try:
             kind, loaded = _loaded(path)
-        except (ModelFileError, UnsupportedError):
+            if kind == "export":
+                self._model, self._inputs = loaded.module(), list(_exported_inputs(loaded))
+            else:
+                self._model, self._inputs = self._defined(path, kind, loaded)
+        except AgentError:
             raise
         except Exception as error:
             raise _failure(error, f"{path}: PyTorch {self.version} cannot read this file") from None
-        if kind == "export":
-            self._model, self._inputs = loaded.module(), list(_exported_inputs(loaded))
-        else:
-            self._model, self._inputs = self._defined(path, kind, loaded)
+        self._scalars = frozenset(_script_scalars(self._model))
 
     @contextlib.contextmanager
     def profile(self, path: Path, threads: int) -> Iterator[list[OperatorRun]]:
@@ -97,7 +105,7 @@ class PyTorch:
         """See Backend.predict."""
         assert self._model is not None
         try:
-            arguments = [_argument(inputs[spec.name], spec) for spec in self._inputs]
+            arguments = [self._argument(spec.name, inputs[spec.name]) for spec in self._inputs]
             with torch.inference_mode():
                 answer = self._model(*arguments)
                 return {name: _array(tensor) for name, tensor in _outputs(answer, "")}
@@ -105,6 +113,10 @@ class PyTorch:
             raise
         except Exception as error:
             raise _failure(error, "PyTorch cannot run the model", ProcessingError) from None
+
+    def _argument(self, name: str, array: Array) -> Any:
+        native = to_native(array)
+        return native.item() if name in self._scalars else torch.from_numpy(native.copy())
 
 
 def _network_of(code: Path) -> Callable[[Any], Any]:
@@ -120,10 +132,14 @@ def _network_of(code: Path) -> Callable[[Any], Any]:
 
     def build(loaded: Any) -> Any:
         try:
-            return network(loaded)
+            built = network(loaded)
         except Exception as error:
             raise ProcessingError(f"{code}: {_STEP} raised {type(error).__name__}: "
                                   f"{one_line(error)}") from None  # fmt: skip
+        if not callable(built):
+            found = type(built).__name__
+            raise ProcessingError(f"{code}: {_STEP} gave a {found}; expected what runs the model")
+        return built
 
     return build
 
@@ -170,19 +186,23 @@ def _scripted_inputs(model: Any) -> Iterator[TensorSpec]:
         yield TensorSpec(argument.name, _SCALARS.get(kind), () if kind in _SCALARS else None)
 
 
+def _script_scalars(model: Any) -> Iterator[str]:
+    """The inputs of a TorchScript module that are numbers and no tensors."""
+    if isinstance(model, torch.jit.ScriptModule):
+        for argument in model.forward.schema.arguments[1:]:
+            if str(argument.type) in _SCALARS:
+                yield argument.name
+
+
 def _exported_inputs(program: Any) -> Iterator[TensorSpec]:
     values = {node.name: node.meta["val"] for node in program.graph.nodes
               if node.op == "placeholder"}  # fmt: skip
     for name in program.graph_signature.user_inputs:
-        value = values[name]
+        value = values.get(name)
+        if not isinstance(value, torch.Tensor):
+            raise UnsupportedError(f"the program's input {name} is no tensor: export it with one")
         sizes = tuple(size if isinstance(size, int) else None for size in value.shape)
         yield TensorSpec(name, str(value.dtype).removeprefix("torch."), sizes)
-
-
-def _argument(array: Array, spec: TensorSpec) -> Any:
-    if spec.dtype in _SCALARS.values() and spec.shape == ():
-        return array.item()
-    return torch.from_numpy(to_native(array).copy())
 
 
 def _outputs(answer: Any, name: str) -> Iterator[tuple[str, Any]]:

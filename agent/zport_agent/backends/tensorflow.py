@@ -74,10 +74,7 @@ class _Session:
 
     def inputs(self) -> list[TensorSpec]:
         tensors = self._network.tensors(self._network.inputs)
-        return [
-            TensorSpec(one.op.name, one.dtype.as_numpy_dtype().dtype.name, _shape(one.shape))
-            for one in tensors
-        ]
+        return [TensorSpec(one.op.name, _dtype(one.dtype), _shape(one.shape)) for one in tensors]
 
     def predict(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         names = self._network.outputs
@@ -87,6 +84,11 @@ class _Session:
         except Exception as error:
             raise ProcessingError(f"TensorFlow refused the inputs: {one_line(error)}") from None
         return dict(zip(names, found, strict=True))
+
+
+def _dtype(dtype: Any) -> str:
+    """NumPy's name of a type of TensorFlow's."""
+    return "str" if dtype.name == "string" else str(dtype.as_numpy_dtype().dtype.name)
 
 
 def _shape(shape: Any) -> tuple[int | None, ...] | None:

@@ -64,7 +64,7 @@ class TfLite:
         if not self._interpreter:
             self._open()
         return [
-            TensorSpec(one["name"], np.dtype(one["dtype"]).name, _free(one["shape_signature"]))
+            TensorSpec(one["name"], _dtype(one["dtype"]), _free(one["shape_signature"]))
             for one in self._interpreter.get_input_details()
         ]
 
@@ -77,14 +77,16 @@ class TfLite:
             runs = _slices(details, [to_native(inputs[one["name"]]) for one in details])
             self._allocate(details, runs[0])
             ran = [self._run(details, arrays) for arrays in runs]
-        except (ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError) as error:
             # Half a run may have been done.
             self._interpreter = None
             raise ProcessingError(
                 f"TensorFlow Lite refused the inputs: {one_line(error)}"
             ) from None
         return {
-            name: np.concatenate([one[name] for one in ran]) if len(ran) > 1 else ran[0][name]
+            name: np.concatenate([np.atleast_1d(one[name]) for one in ran])
+            if len(ran) > 1
+            else ran[0][name]
             for name in ran[0]
         }
 
@@ -108,6 +110,11 @@ class TfLite:
         return {one["name"]: model.get_tensor(one["index"]) for one in model.get_output_details()}
 
 
+def _dtype(kind: type) -> str:
+    """NumPy's name of a tensor's type; texts are its bytes."""
+    return "str" if kind is np.bytes_ else np.dtype(kind).name
+
+
 def _free(shape: Any) -> tuple[int | None, ...]:
     """A shape of the model, its first and its unknown (-1) dimensions free."""
     sizes = [None if size < 0 else int(size) for size in shape]
@@ -122,7 +129,7 @@ def _slices(details: list[dict[str, Any]], arrays: list[Array]) -> list[list[Arr
     """
     if not any(_is_stream(one, array) for one, array in zip(details, arrays, strict=True)):
         return [arrays]
-    counts = {len(array) for array in arrays}
+    counts = {len(array) if array.ndim else 1 for array in arrays}
     if len(counts) > 1:
         raise ValueError(f"a stream has one length for all inputs, found {sorted(counts)}")
     return [[array[place : place + 1] for array in arrays] for place in range(counts.pop())]

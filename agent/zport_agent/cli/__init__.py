@@ -1,4 +1,7 @@
-"""The command line: one verb, one module. Exit codes are those of zport_agent.errors."""
+"""The command line: verbs in a line here, groups of them in a module each.
+
+Exit codes are those of zport_agent.errors.
+"""
 
 import argparse
 import contextlib

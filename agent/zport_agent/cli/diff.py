@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from zport_agent.cli.flags import whole
 from zport_agent.errors import UsageError
 
 # As in the command line's own module, what a verb imports it imports when called.
@@ -14,7 +15,7 @@ def add_verbs(verbs: Any) -> None:
     survey = verbs.add_parser("survey", help="list a model's operators; make random inputs")
     _path(survey, "--model", "ONNX")
     _path(survey, "--out", "DIR")
-    survey.add_argument("--seed", type=int, metavar="N", help="make random inputs from this seed")
+    survey.add_argument("--seed", type=whole, metavar="N", help="make random inputs from this seed")
     survey.set_defaults(run=_survey)
 
     expose = verbs.add_parser("expose", help="make probes, which give what operators give")
@@ -28,7 +29,7 @@ def add_verbs(verbs: Any) -> None:
     prepare = verbs.add_parser("prepare", help="write what a model is given for one of its inputs")
     for flag, kind in (("--model", "DIR"), ("--files", "DIR"), ("--out", "NPZ")):
         _path(prepare, flag, kind)
-    prepare.add_argument("--input", type=int, default=0, metavar="N", help="which (default 0)")
+    prepare.add_argument("--input", type=whole, default=0, metavar="N", help="which (default 0)")
     prepare.set_defaults(run=_prepare)
 
     observe = verbs.add_parser("observe", help="run probes")

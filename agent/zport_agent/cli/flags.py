@@ -36,3 +36,8 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, found '{text}'")
     return int(text)
+
+
+def whole(text: str) -> int:
+    """A whole number from 0, as argparse's type."""
+    return 0 if text == "0" else count(text)

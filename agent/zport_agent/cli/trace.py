@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from zport_agent.cli.flags import add_model_flags, count, job_of
+from zport_agent.cli.flags import add_model_flags, count, job_of, whole
 from zport_agent.errors import UsageError
 
 # As in the command line's own module, what a verb imports it imports when called.
@@ -24,7 +24,7 @@ def add_verbs(verbs: Any) -> None:
         "--iterations", type=count, default=3, metavar="N", help="recorded runs of every input"
     )
     trace.add_argument(
-        "--warmup", type=_whole, default=1, metavar="N", help="runs of every input before those"
+        "--warmup", type=whole, default=1, metavar="N", help="runs of every input before those"
     )
     trace.add_argument("--emulated", action="store_true", help="say that an emulator runs this")
     trace.set_defaults(run=_trace)
@@ -45,7 +45,3 @@ def _trace(options: argparse.Namespace) -> int:
         print(f"not run: {why}")
     print(f"traced, in {options.out / run.TRACE}")
     return 0
-
-
-def _whole(text: str) -> int:
-    return 0 if text == "0" else count(text)

@@ -20,6 +20,7 @@ from zport_agent.arrays import Array, write_npz
 from zport_agent.diff.onnxgraph import (
     BRANCHES,
     LOOPS,
+    WIDER,
     Place,
     Scope,
     element_types,
@@ -31,23 +32,13 @@ from zport_agent.diff.onnxgraph import (
     read_model,
     subscopes,
 )
-from zport_agent.errors import UnsupportedError
+from zport_agent.errors import UnsupportedError, UsageError, one_line
 from zport_agent.output import write_bytes, write_json
 
 PASS_BYTES = 256 << 20
 PASS_NODES = 400
 SURVEY = "survey.json"
 INPUTS = "inputs.npz"
-
-_WIDER = {
-    "BFLOAT16": "FLOAT",
-    "FLOAT8E4M3FN": "FLOAT",
-    "FLOAT8E4M3FNUZ": "FLOAT",
-    "FLOAT8E5M2": "FLOAT",
-    "FLOAT8E5M2FNUZ": "FLOAT",
-    "INT4": "INT8",
-    "UINT4": "UINT8",
-}
 
 
 @dataclass(frozen=True)
@@ -95,11 +86,17 @@ def survey(model_path: Path, out: Path, seed: int | None) -> dict[str, Any]:
 def make_probes(
     model_path: Path, out: Path, ranges: Iterable[tuple[int, int]], level: str, stem: str
 ) -> list[Probe]:
-    """Write a probe for each range of nodes (first, last) and ``<stem>.json``, their list."""
+    """Write a probe for each range of nodes (first, last) and ``<stem>.json``, their list.
+
+    Raises UsageError for a range that the model has not.
+    """
     model = read_model(model_path, external=False)
+    nodes = len(places(model))
     types = element_types(model)
     probes = []
     for number, (first, last) in enumerate(ranges):
+        if last >= nodes:
+            raise UsageError(f"{model_path}: no node {last}: it has {nodes}, counted from 0")
         probe, values = expose(model, range(first, last + 1), types)
         name = f"{stem}-{number}.onnx"
         write_bytes(out / name, probe.SerializeToString())
@@ -172,7 +169,7 @@ class _Exposer:
             return None
         kind = TensorProto.DataType.Name(element) if element else ""
         output = self._name()
-        if wider := _WIDER.get(kind):
+        if wider := WIDER.get(kind):
             element = TensorProto.DataType.Value(wider)
             added.append(helper.make_node("Cast", [name], [output], to=element))
         else:
@@ -297,7 +294,7 @@ def _sizes(model: Any) -> dict[str, int]:
         for value in (*graph.value_info, *graph.output)
     }
     shapes |= {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    return {name: 4 * math.prod(shape) for name, shape in shapes.items()}
+    return {name: 8 * math.prod(shape) for name, shape in shapes.items()}
 
 
 def random_inputs(model: Any, seed: int) -> dict[str, Array]:
@@ -327,6 +324,9 @@ def _random(random: np.random.Generator, shape: Collection[int], dtype: np.dtype
 
 
 def read_probes(path: Path) -> list[dict[str, Any]]:
-    """The list that :func:`make_probes` wrote."""
-    probes: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    """The list that :func:`make_probes` wrote. Raises UsageError where it is none."""
+    try:
+        probes: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a list of probes: {one_line(error)}") from None
     return probes

@@ -14,6 +14,16 @@ from zport_agent.errors import ModelFileError, UnsupportedError
 
 BRANCHES = frozenset({"If"})
 LOOPS = frozenset({"Loop", "Scan"})
+WIDER = {
+    "BFLOAT16": "FLOAT",
+    "FLOAT8E4M3FN": "FLOAT",
+    "FLOAT8E4M3FNUZ": "FLOAT",
+    "FLOAT8E5M2": "FLOAT",
+    "FLOAT8E5M2FNUZ": "FLOAT",
+    "INT4": "INT8",
+    "UINT4": "UINT8",
+}
+"""Types of numbers that NumPy has not, and those that hold them exactly."""
 
 
 @dataclass(frozen=True)

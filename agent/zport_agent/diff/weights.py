@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from zport_agent.arrays import Array
-from zport_agent.diff.onnxgraph import Scope
-from zport_agent.errors import ModelFileError
+from zport_agent.diff.onnxgraph import WIDER, Scope
+from zport_agent.errors import ModelFileError, one_line
 
 
 class Weights:
@@ -31,17 +31,17 @@ class Weights:
 
 
 def array_of(tensor: Any, folder: Path) -> Array:
-    """A tensor of a model whose external data are in a folder; bfloat16 and the like widened."""
-    from onnx import TensorProto, numpy_helper
+    """A tensor of a model with its external data in a folder; widened if NumPy has no such type."""
+    from onnx import TensorProto, checker, helper, numpy_helper
 
     try:
         array = np.asarray(numpy_helper.to_array(tensor, base_dir=str(folder)))
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{folder}: the data of '{tensor.name}': {error}") from None
-    widened = TensorProto.DataType.Name(tensor.data_type) in ("BFLOAT16",) or (
-        array.dtype.kind == "V"
-    )
-    return array.astype(np.float32) if widened else array
+    except (OSError, ValueError, checker.ValidationError) as error:
+        raise ModelFileError(f"{folder}: the data of '{tensor.name}': {one_line(error)}") from None
+    wider = WIDER.get(TensorProto.DataType.Name(tensor.data_type))
+    if wider is None:
+        return array
+    return array.astype(helper.tensor_dtype_to_np_dtype(TensorProto.DataType.Value(wider)))
 
 
 def dense_of(tensor: Any, folder: Path) -> Array:

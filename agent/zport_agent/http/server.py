@@ -129,7 +129,7 @@ class ModelServer(ThreadingHTTPServer):
         wanted = oip.wanted_of(request)
         with self.turn:
             outputs = pipeline.predict(inputs)
-        named = {"id": str(request["id"])} if "id" in request else {}
+        named = {"id": str(request["id"])} if request.get("id") is not None else {}
         return {
             "model_name": pipeline.manifest.name,
             "model_version": pipeline.manifest.version,

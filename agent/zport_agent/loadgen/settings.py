@@ -93,12 +93,15 @@ class Settings:
         }
 
     def apply(self, loadgen: Any) -> Any:
-        """TestSettings with these values."""
+        """TestSettings with these values. Raises UsageError for one that LoadGen cannot hold."""
         settings = loadgen.TestSettings()
         settings.scenario = getattr(loadgen.TestScenario, self.scenario)
         settings.mode = getattr(loadgen.TestMode, MODES[self.mode])
         for name, value in self.values.items():
-            setattr(settings, name, value)
+            try:
+                setattr(settings, name, value)
+            except TypeError:
+                raise UsageError(f"{name}: {value} is more than LoadGen takes") from None
         return settings
 
 
@@ -267,6 +270,8 @@ def _searched(values: Values, seconds: float) -> int:
     """
     bound = values["server_target_latency_ns"] / 1e9
     percentile = values["server_target_latency_percentile"]
+    if not percentile > 0:
+        raise UsageError("a search for the peak takes a target_latency_percentile above 0")
     needed = math.ceil(_SEARCH_SLACK * bound / (percentile * max(seconds, 1e-9)))
     return needed if needed > values["min_query_count"] else 0
 

@@ -2,8 +2,8 @@
 
 ``import torch`` runs 800 modules, which under emulation takes most of a short job. A quarter of
 them belongs to training, quantizing and compiling: these are put off until something of them is
-asked for, by the standard library's own LazyLoader. Emulated, the import took 7.9 s of processor
-time and takes 5.5 s; the rest is the native library, and the modules that are used.
+asked for, by the standard library's own LazyLoader. The rest is the native library, and the modules
+that are used.
 """
 
 import importlib

@@ -1,1 +1,4 @@
-"""Traces of a model in MLModelScope's levels. The toolkit imports from here too."""
+"""Traces of a model in MLModelScope's levels: run, counted, and written as spans.
+
+The toolkit imports ``levels``, which therefore imports nothing.
+"""

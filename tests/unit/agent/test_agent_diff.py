@@ -14,9 +14,10 @@ from zport_agent.cli import main
 from zport_agent.cli.diff import parse_ranges
 from zport_agent.diff import expose as expose_module
 from zport_agent.diff.evaluate import constant, exact
-from zport_agent.diff.expose import make_probes, survey
+from zport_agent.diff.expose import make_probes, read_probes, survey
 from zport_agent.diff.onnxgraph import places, read_model
-from zport_agent.errors import UsageError
+from zport_agent.diff.weights import array_of
+from zport_agent.errors import ModelFileError, UsageError
 from zport_agent.tolerance import default_bounds
 
 onnx = pytest.importorskip("onnx", reason="the onnx package is not installed")
@@ -375,6 +376,27 @@ def test_bfloat16_is_widened_and_named(tmp_path: Path) -> None:
     assert [node.op_type for node in exposed.graph.node] == ["Cast", "Cast", "Cast", "Identity"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "numbers", "dtype"),
+    [("INT4", [-8, 7], "int8"), ("UINT4", [0, 15], "uint8"), ("BFLOAT16", [-2, 0.5], "float32")],
+)
+def test_weights_are_widened_as_probes_are(
+    tmp_path: Path, kind: str, numbers: list[float], dtype: str
+) -> None:
+    tensor = helper.make_tensor("w", TensorProto.DataType.Value(kind), [2], numbers)
+    array = array_of(tensor, tmp_path)
+    assert (array.dtype.name, array.tolist()) == (dtype, numbers)
+
+
+def test_weights_that_are_elsewhere_and_absent(tmp_path: Path) -> None:
+    tensor = helper.make_tensor("w", FLOAT, [2], [1, 2])
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="absent.bin")
+    with pytest.raises(ModelFileError, match=r"the data of 'w': .*absent\.bin"):
+        array_of(tensor, tmp_path)
+
+
 def test_a_probe_is_cut_after_its_last_node(tmp_path: Path, made: ModuleType) -> None:
     model = made.agreeing(tmp_path)
     [probe] = make_probes(model, tmp_path, [(0, 0)], "disabled", "p")
@@ -428,6 +450,27 @@ def test_bad_ranges(text: str) -> None:
     with pytest.raises(UsageError, match="--nodes"):
         parse_ranges(text)
     assert parse_ranges("0-9,10-10") == [(0, 9), (10, 10)]
+
+
+def test_nodes_that_the_model_has_not(tmp_path: Path, made: ModuleType) -> None:
+    model = made.agreeing(tmp_path)
+    with pytest.raises(UsageError, match="no node 9: it has 3, counted from 0"):
+        make_probes(model, tmp_path, [(0, 9)], "disabled", "p")
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_what_is_no_list_of_probes(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "probes.json").write_text(content)
+    with pytest.raises(UsageError, match=r"probes\.json: not a list of probes"):
+        read_probes(tmp_path / "probes.json")
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
+def test_bad_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["survey", "--model", "m.onnx", "--out", str(tmp_path), "--seed", seed])
+    assert "--seed: expected a whole number from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"reference": "a", "candidate": "b"}'])

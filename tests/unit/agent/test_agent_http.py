@@ -91,7 +91,8 @@ def test_inference(ask: Client) -> None:
         {"name": "y", "datatype": "FP32", "shape": [3], "data": [2, 4, 7]},
         {"name": "n", "datatype": "INT64", "shape": [], "data": [3]},
     ]
-    status, answer = ask.infer(DOUBLE, outputs=[{"name": "n"}])
+    status, answer = ask.infer(DOUBLE, outputs=[{"name": "n"}], id=None)
+    assert "id" not in answer
     assert [one["name"] for one in answer["outputs"]] == ["n"]
 
 

@@ -123,6 +123,20 @@ def test_a_search_makes_more_queries_than_the_bound_has_room_for() -> None:
     assert made(Wish("Server", basis="emulation")).values["min_query_count"] == 11
 
 
+def test_no_search_for_a_share_of_nothing(tmp_path: Path) -> None:
+    conf = tmp_path / "user.conf"
+    conf.write_text("*.Server.target_latency_percentile = 0\n")
+    with pytest.raises(UsageError, match="target_latency_percentile above 0"):
+        made(Wish("Server", mode="find-peak", user_conf=str(conf)))
+
+
+@pytest.mark.parametrize("count", [1 << 64, 1 << 200])
+def test_more_than_loadgen_can_hold(count: int) -> None:
+    settings = made(Wish("Server", flags={"min_query_count": count}))
+    with pytest.raises(UsageError, match=f"min_query_count: {count} is more than LoadGen takes"):
+        settings.apply(loadgen)
+
+
 def test_latencies_of_tokens_are_refused() -> None:
     with pytest.raises(BenchError, match="the latency of tokens"):
         made(Wish("Server", basis="mlperf", benchmark="llama2-70b"))

@@ -128,6 +128,54 @@ def test_a_scalar_is_no_stream(loaded: Callable[[bytes], Backend]) -> None:
         loaded(FRESH).predict({"x": np.float32(1)})
 
 
+class Counting(Summing):
+    """It takes a number beside the stream, and says how often it ran as a number."""
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        by = {"name": "by", "index": 1, "dtype": np.float32, "shape": np.array([], int),
+              "shape_signature": np.array([], int)}  # fmt: skip
+        return [*super().get_input_details(), by]
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        return np.array(self.sum, np.float32)
+
+
+def test_a_stream_beside_a_scalar(
+    loaded: Callable[[bytes], Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["tflite_runtime.interpreter"], "Interpreter", Counting)
+    given = {"x": np.ones((3, 2), np.float32), "by": np.array(1, np.float32)}
+    with pytest.raises(ProcessingError, match=r"a stream has one length for all inputs.*\[1, 3\]"):
+        loaded(FRESH).predict(given)
+
+
+class Numbering(Summing):
+    """Its answer is a number without a dimension."""
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        return np.array(self.sum, np.float32)
+
+
+def test_answers_without_a_dimension_of_a_stream(
+    loaded: Callable[[bytes], Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["tflite_runtime.interpreter"], "Interpreter", Numbering)
+    answer = loaded(FRESH).predict({"x": np.array([[1, 2], [3, 4]], "<f4")})
+    np.testing.assert_array_equal(answer["y"], [3, 10])
+
+
+class Reading(Summing):
+    """It takes texts."""
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        return [{**super().get_input_details()[0], "dtype": np.bytes_}]
+
+
+def test_texts(loaded: Callable[[bytes], Backend], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["tflite_runtime.interpreter"], "Interpreter", Reading)
+    assert loaded(FRESH).inputs() == [TensorSpec("x", "str", (None, None))]
+
+
 def test_files_that_cannot_be_loaded(loaded: Callable[[bytes], Backend], tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"model\.tflite: .* cannot read this file"):
         loaded(b"nope")

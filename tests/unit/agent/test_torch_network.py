@@ -60,6 +60,18 @@ def test_an_input_of_unknown_type_and_shape_takes_any_array():
     assert model_inputs(array, [TensorSpec("x", None, None)], "here")["x"] is array
 
 
+@pytest.mark.parametrize("array", [np.array(["abc"]), np.array(["abc"], object)])
+def test_texts_of_any_length_are_one_type(array):
+    assert model_inputs(array, [TensorSpec("x", "str", (1,))], "here")["x"] is array
+    with pytest.raises(ProcessingError, match=r"input 'x' as str\[1\]; the model takes float32"):
+        model_inputs(array, [TensorSpec("x", "float32", (1,))], "here")
+
+
+def test_objects_are_no_texts():
+    with pytest.raises(ProcessingError, match="input 'x' as object"):
+        model_inputs(np.array([b"abc"], object), [TensorSpec("x", "str", (1,))], "here")
+
+
 @pytest.mark.parametrize(
     "spec", [TensorSpec("x", "float32", None), TensorSpec("x", None, (None, None, None))]
 )
