@@ -20,7 +20,7 @@ class Target:
     """One architecture that images are built for.
 
     ``oci`` is the platform as OCI writes it, ``machine`` what ``uname -m`` and wheel tags say,
-    ``debian`` dpkg's architecture, ``triplet`` GNU's, ``march`` the compiler's default baseline.
+    ``debian`` dpkg's architecture, ``triplet`` GNU's, ``cpu_baseline`` what it compiles for.
     ``rust`` is the compiler's name for the platform, ``cpu_family`` Meson's for the processor, and
     ``long_double`` NumPy's for the format of C's ``long double``: what a native build finds out by
     running a program, a cross build has to be told.

@@ -1,1 +1,3 @@
-"""Debian's archive: which packages a root needs, and the sources they were built from."""
+"""Debian's archive: ``packages`` that a root needs, pinned, and what to ``leave_out`` of them; the
+``source`` packages; ``apt``, which reads both.
+"""

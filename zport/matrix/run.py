@@ -20,11 +20,9 @@ from zport.errors import EngineError
 from zport.matrix.batch import Batch, batch_of
 from zport.matrix.cells import Cell, CellRun
 from zport.matrix.outcome import keep_dead, keep_served, read_run
-from zport.matrix.runners import Runner, runner_of
+from zport.matrix.runners import Runner
 from zport.progress import Progress
 from zport.workspace import Workspace, read_json
-
-__all__ = ["CellRunner", "runner_of"]
 
 SECONDS = 600
 """How long a cell may take where the pace is 1, before it counts as hung."""

@@ -1,1 +1,3 @@
-"""The plan: every image and wheel that a request needs, each with its key."""
+"""The plan: a ``planner`` makes every step of a request, those of a ``wheel`` too, for the machine
+and targets of a ``scope``, on the first root that its ``origin`` gives.
+"""

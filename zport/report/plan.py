@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zport import __version__
 from zport.debian.packages import upstream_version
 from zport.defects import defects_of
-from zport.matrix.run import runner_of
+from zport.matrix.runners import runner_of
 from zport.plan.planner import AgentPlan
 from zport.resolve.providers import PROVIDER_WORDS
 from zport.steps.build import last_seconds, why_build

@@ -1,1 +1,3 @@
-"""Requirements: pinned, each with where it comes from on a target, and in which order."""
+"""Requirements: pinned in a ``lock``, each with its ``providers`` on a target; the ``graph`` of
+recipes says which wheel comes first.
+"""

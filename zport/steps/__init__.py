@@ -1,1 +1,3 @@
-"""Steps of a plan: what each is made of, rendered for an engine and built."""
+"""A plan's steps: each ``step`` has a key, a ``context`` of files and a Dockerfile to ``render``;
+they are run by ``build``, or written down for BuildKit by ``bake``.
+"""

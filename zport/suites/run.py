@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zport.engines import TIMED_OUT, Engine, Mount
 from zport.errors import BuildError
-from zport.matrix.run import runner_of
+from zport.matrix.runners import runner_of
 from zport.progress import Progress
 from zport.suites.outcomes import Outcomes, read_outcomes
 from zport.suites.plan import SuitePlan

@@ -1,1 +1,3 @@
-"""Built wheels: checked, with what they bundle in their bill of materials, and indexed for pip."""
+"""Built wheels: taken over as they are ``built``, held to ``wheel_check``, with an ``sbom`` that
+tells what is ``bundled``, and laid in an ``index`` for pip.
+"""

@@ -9,9 +9,7 @@ ARCHIVES = Path("/archives")
 """What WORKSPACE names, by file name: Bazel takes it from here by its SHA-256."""
 TARGET = "//tensorflow/tools/pip_package:wheel"
 BUILT = Path("bazel-bin/tensorflow/tools/pip_package/wheel_house")
-FORWARDED = (
-    "HERMETIC_PYTHON_VERSION", "ML_WHEEL_TYPE", "TF_SYSTEM_LIBS", "USE_PYWRAP_RULES", "WHEEL_NAME",
-)  # fmt: skip
+FORWARDED = ("HERMETIC_PYTHON_VERSION", "ML_WHEEL_TYPE", "TF_SYSTEM_LIBS", "USE_PYWRAP_RULES")
 # As the builds of the linux-on-ibm-z project have it.
 OPTIONS = ("--config=opt", "--define=tflite_with_xnnpack=false", "--copt=-fno-ipa-cp")
 
