@@ -13,6 +13,9 @@ foreach(library CPUINFO EIGEN_INSTALL FP16 PYBIND11 SLEEF)
   set(USE_SYSTEM_${library} ON CACHE BOOL "")
 endforeach()
 set(BLAS OpenBLAS CACHE STRING "")
+# Fortran's functions give a complex number back as the machine's ABI says, which is not everywhere as
+# PyTorch calls them: on amd64 torch.dot would be wrong. C's interface is the same on all.
+set(BLAS_USE_CBLAS_DOT ON CACHE BOOL "")
 # Upstream finds it out by running what it compiled.
 set(GLIBCXX_USE_CXX11_ABI 1 CACHE STRING "")
 # The build machine's, of the vendored protobuf's version.
