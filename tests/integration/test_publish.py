@@ -98,7 +98,7 @@ def published(built: Job, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("published")
     with pytest.MonkeyPatch.context() as patch, running_registry(folder) as registry:
         patch.setenv("CONTAINERS_REGISTRIES_CONF", str(folder / "registries.conf"))
-        patch.setenv("COSIGN_PASSWORD", "of the test")
+        patch.setenv("COSIGN_PASSWORD", "correct horse battery")
         patch.chdir(folder)
         subprocess.run(["cosign", "generate-key-pair"], capture_output=True, check=True)
         private, public = str(folder / "cosign.key"), str(folder / "cosign.pub")
@@ -413,4 +413,4 @@ def test_with_tls_and_a_password(
         content = file.read_bytes()
         assert PASSWORD.encode() not in content
         assert pair.encode() not in content
-        assert b"of the test" not in content
+        assert b"correct horse battery" not in content
