@@ -19,13 +19,19 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+def is_text(array: Array) -> bool:
+    """Whether its elements are strings, of a fixed length or Python's own."""
+    kind = array.dtype.kind
+    return kind == "U" or (kind == "O" and all(isinstance(one, str) for one in array.flat))
+
+
 def to_little(array: Array) -> Array:
     """The same values in little-endian, C order, any shape (a 0-d array stays 0-d).
 
     Strings become fixed-length ones ('<U5'), which files can hold without pickling. Raises
     UnsupportedError for dtypes that are not plain numbers, booleans or strings.
     """
-    if array.dtype.kind == "O" and all(isinstance(one, str) for one in array.flat):
+    if array.dtype.kind == "O" and is_text(array):
         array = array.astype(np.str_)
     if array.dtype.kind not in "biufcU":
         raise UnsupportedError(f"arrays of dtype {array.dtype} cannot be stored or compared")

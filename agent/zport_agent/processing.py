@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from zport_agent.arrays import Array
+from zport_agent.arrays import Array, is_text
 from zport_agent.backends import TensorSpec
 from zport_agent.errors import ManifestError, ProcessingError
 from zport_agent.manifest import Manifest
@@ -132,21 +132,13 @@ def _described(spec: TensorSpec) -> str:
 
 def _fit(value: Any, spec: TensorSpec, where: str) -> Array:
     array = np.asarray(value)
-    dtype = _dtype(array)
+    dtype = "str" if is_text(array) else array.dtype.newbyteorder("=").name
     if spec.dtype not in (None, dtype) or not _shape_fits(array, spec):
         raise ProcessingError(
             f"{where}: preprocess gave input '{spec.name}' as {dtype}{list(array.shape)}; "
             f"the model takes {_described(spec)}"
         )
     return array
-
-
-def _dtype(array: Array) -> str:
-    """The array's dtype as TensorSpec names it."""
-    if array.dtype.kind == "U" or (array.dtype.kind == "O" and
-                                   all(isinstance(one, str) for one in array.flat)):  # fmt: skip
-        return "str"
-    return array.dtype.newbyteorder("=").name
 
 
 def _shape_fits(array: Array, spec: TensorSpec) -> bool:

@@ -61,10 +61,10 @@ def images() -> dict[str, str]:
     return {plan.target.name: plan.step.image for plan in job.agents}
 
 
-def said(image: str, machine: str, verb: str, files: Mount, log: Path) -> Any:
+def said(image: str, machine: str, script: str, files: Mount, log: Path) -> Any:
     """What a script of the fixtures says in the image of a machine."""
-    script = "odd_models" if verb == "run" else "exchange"
-    command = ("python3", f"/exchange/{script}.py", verb, files.target)
+    name, *verb = script.split()
+    command = ("python3", f"/exchange/{name}", *verb, files.target)
     mounts = [Mount(EXCHANGE, "/exchange"), files]
     status = Directly().run(image, TARGETS[machine], command, mounts, log, seconds=PATIENCE)
     text = log.read_text()
@@ -81,7 +81,7 @@ def written(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
         folder.mkdir()
         folder.chmod(0o777)
         mount = Mount(folder, "/files", writable=True)
-        answers = said(image, machine, "write", mount, folder.with_name("log.txt"))
+        answers = said(image, machine, "exchange.py write", mount, folder.with_name("log.txt"))
         assert {name: one for name, one in answers.items() if one != "written"} == {}
     return folders
 
@@ -91,7 +91,7 @@ def test_files_of_one_machine_mean_the_same_on_the_other(
     images: dict[str, str], written: dict[str, Path], tmp_path: Path, writer: str, reader: str
 ) -> None:
     files = Mount(written[writer], "/files")
-    answers = said(images[reader], reader, "read", files, tmp_path / "log.txt")
+    answers = said(images[reader], reader, "exchange.py read", files, tmp_path / "log.txt")
     alone = answers.pop("bare")
     assert set(answers) == {path.name for path in written[writer].iterdir()}
     lost = {LOST} if writer == IBM_Z.name else set()
@@ -108,7 +108,7 @@ def test_odd_models(images: dict[str, str], tmp_path: Path) -> None:
     folder.chmod(0o777)
     machine = REFERENCE.name
     files = Mount(folder, "/models", writable=True)
-    answers = said(images[machine], machine, "run", files, tmp_path / "log.txt")
+    answers = said(images[machine], machine, "odd_models.py", files, tmp_path / "log.txt")
     right = {name for name, one in answers.items() if one == {"output": [3.0, 6.0]}}
     assert right == {"tensor-of-no-dimension.pt2", "whole-number.pt"}, answers
     assert "input 3 is no tensor" in answers["number.pt2"]

@@ -51,6 +51,7 @@ class PyTorch:
         self._network: Callable[[Any], Any] | None = None
         self._model: Callable[..., Any] | None = None
         self._inputs: list[TensorSpec] = []
+        # Inputs of TorchScript that are numbers and no tensors: of tensors it does not say a shape.
         self._scalars: frozenset[str] = frozenset()
 
     def define(self, code: Path) -> None:
@@ -70,7 +71,8 @@ class PyTorch:
             raise
         except Exception as error:
             raise _failure(error, f"{path}: PyTorch {self.version} cannot read this file") from None
-        self._scalars = frozenset(_script_scalars(self._model))
+        if isinstance(self._model, torch.jit.ScriptModule):
+            self._scalars = frozenset(spec.name for spec in self._inputs if spec.shape == ())
 
     @contextlib.contextmanager
     def profile(self, path: Path, threads: int) -> Iterator[list[OperatorRun]]:
@@ -184,14 +186,6 @@ def _scripted_inputs(model: Any) -> Iterator[TensorSpec]:
             continue
         kind = str(argument.type)
         yield TensorSpec(argument.name, _SCALARS.get(kind), () if kind in _SCALARS else None)
-
-
-def _script_scalars(model: Any) -> Iterator[str]:
-    """The inputs of a TorchScript module that are numbers and no tensors."""
-    if isinstance(model, torch.jit.ScriptModule):
-        for argument in model.forward.schema.arguments[1:]:
-            if str(argument.type) in _SCALARS:
-                yield argument.name
 
 
 def _exported_inputs(program: Any) -> Iterator[TensorSpec]:

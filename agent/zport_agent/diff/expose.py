@@ -91,13 +91,13 @@ def make_probes(
     Raises UsageError for a range that the model has not.
     """
     model = read_model(model_path, external=False)
-    nodes = len(places(model))
+    nodes = places(model)
     types = element_types(model)
     probes = []
     for number, (first, last) in enumerate(ranges):
-        if last >= nodes:
-            raise UsageError(f"{model_path}: no node {last}: it has {nodes}, counted from 0")
-        probe, values = expose(model, range(first, last + 1), types)
+        if last >= len(nodes):
+            raise UsageError(f"{model_path}: no node {last}: it has {len(nodes)}, counted from 0")
+        probe, values = expose(model, range(first, last + 1), nodes[last].top, types)
         name = f"{stem}-{number}.onnx"
         write_bytes(out / name, probe.SerializeToString())
         probes.append(Probe(name, level, [asdict(value) for value in values]))
@@ -105,11 +105,13 @@ def make_probes(
     return probes
 
 
-def expose(model: Any, wanted: range, types: dict[str, int]) -> tuple[Any, list[Exposed]]:
-    """The probe of some nodes of a model, and what its outputs are."""
+def expose(model: Any, wanted: range, top: int, types: dict[str, int]) -> tuple[Any, list[Exposed]]:
+    """The probe of some nodes of a model, and what its outputs are.
+
+    ``top`` is the main graph's node that the last of them is, or is within.
+    """
     probe = type(model)()
     probe.CopyFrom(model)
-    top = places(model)[wanted[-1]].top
     del probe.graph.node[top + 1 :]
     exposer = _Exposer(wanted, types)
     values = exposer.graph(main_scope(probe.graph))
