@@ -1,5 +1,7 @@
 """What an agent leaves out of the distribution's packages: resolved without, and said so."""
 
+import subprocess
+
 import pytest
 
 from zport.agents import Agent
@@ -7,6 +9,7 @@ from zport.debian.leave_out import LeaveOut, closure_without
 from zport.debian.packages import Closure, DebianPackage
 from zport.definitions import load_definition
 from zport.errors import DefinitionError
+from zport.steps.render import _environment
 from zport.targets import TARGETS
 
 HOST = TARGETS["amd64"]
@@ -90,6 +93,20 @@ def test_dpkg_is_told_the_paths_with_their_reasons():
 def test_what_no_agent_has_stands_first_and_an_agents_own_reason_counts():
     options = LeaveOut(files={"/b": "mine"}).dpkg_options({"/a": "all", "/b": "all"})
     assert options.splitlines()[1:] == ["# all", "path-exclude=/a", "# mine", "path-exclude=/b"]
+
+
+def test_what_dpkg_leaves_out_goes_from_wheels_too(tmp_path):
+    gone = ["usr/lib/py3/x/tests/a.py", "usr/lib/py3/x/deep/tests/b/c.py", "usr/lib/py3/it's.h"]
+    kept = ["usr/lib/py3/x/tests.py", "usr/lib/py3/x/core.py", "usr/lib/other/its.h"]
+    for name in gone + kept:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    patterns = ["/usr/lib/py*/x/*tests/*", "/usr/lib/py3/it's.*"]
+    macro = '{% import "macros.j2" as m %}{{ m.leave_out(root, patterns) }}'
+    text = _environment().from_string(macro).render(root=tmp_path, patterns=patterns)
+    subprocess.run(["sh", "-ec", text.removeprefix("RUN ")], check=True)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {*kept, "usr", "usr/lib", "usr/lib/py3", "usr/lib/py3/x", "usr/lib/other"}
 
 
 @pytest.mark.parametrize(

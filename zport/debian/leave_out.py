@@ -31,8 +31,9 @@ class LeaveOut(Definition):
     """What is left out, each with the reason.
 
     ``packages`` and what only they ask for are not installed. ``files`` are dpkg's patterns of
-    paths, in which ``*`` matches slashes too. ``commands`` are those of maintainer scripts that
-    are not run, because what provides them is not there or they are about devices.
+    paths, in which ``*`` matches slashes too; those that match are left out of wheels as well.
+    ``commands`` are those of maintainer scripts that are not run, because what provides them is
+    not there or they are about devices.
     """
 
     packages: dict[PackageName, Reason] = Field(default={})

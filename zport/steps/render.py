@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from typing import Any
 
@@ -37,6 +38,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quoted"] = quoted
+    environment.filters["word"] = shlex.quote
     return environment
 
 
