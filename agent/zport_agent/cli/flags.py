@@ -31,13 +31,13 @@ def job_of(options: argparse.Namespace) -> "Job":
     return Job(options.model, options.files, options.out, options.threads)
 
 
-def count(text: str) -> int:
-    """A whole number from 1, as argparse's type."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found '{text}'")
+def count(text: str, least: int = 1) -> int:
+    """A whole number from ``least``, as argparse's type."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least}, found '{text}'")
     return int(text)
 
 
 def whole(text: str) -> int:
     """A whole number from 0, as argparse's type."""
-    return 0 if text == "0" else count(text)
+    return count(text, 0)

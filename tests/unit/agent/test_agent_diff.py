@@ -470,7 +470,7 @@ def test_what_is_no_list_of_probes(tmp_path: Path, content: str | None) -> None:
 def test_bad_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: str) -> None:
     with pytest.raises(SystemExit):
         main(["survey", "--model", "m.onnx", "--out", str(tmp_path), "--seed", seed])
-    assert "--seed: expected a whole number from" in capsys.readouterr().err
+    assert "--seed: expected a whole number from 0, found" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"reference": "a", "candidate": "b"}'])
