@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
 
-from zport.debian.leave_out import LeaveOut
+from zport.debian.leave_out import LeaveOut, PackageName
 from zport.definitions import Definition, Line, choose_by_name, load_definition
 from zport.workspace import PROJECT
 
@@ -47,10 +47,10 @@ class Agent(Definition):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    framework: str
-    summary: str
+    framework: Line
+    summary: Line
     requirements: tuple[RequirementText, ...] = Field(min_length=1)
-    distribution: dict[str, str] = Field(default={})
+    distribution: dict[str, PackageName] = Field(default={})
     without: dict[str, Line] = Field(default={})
     leave_out: LeaveOut = LeaveOut()
     version_of: str | None = None

@@ -109,3 +109,14 @@ def choose_by_name(kind: str, name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"unknown {kind} {name!r}", next_step=f"{hint}choose from {', '.join(known)}")
+
+
+def require_inside(folder: Path, name: str, *, where: Path) -> None:
+    """Raise :class:`DefinitionError` for a file that a definition names and that lies, links
+    followed, outside the definition's folder."""
+    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise DefinitionError(
+            f"{name} leads out of the folder {folder.name}",
+            where=where,
+            next_step="put the file itself there",
+        )

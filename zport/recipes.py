@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from zport.agents import RequirementText
 from zport.debian.leave_out import LeaveOut
+from zport.debian.leave_out import PackageName as DebianName
 from zport.definitions import Definition, Line, choose_by_name, load_definition
 from zport.resolve.requirements import Pin, read_pins
 from zport.sources.kinds import Source, is_pinned
@@ -26,6 +27,8 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9][0-9A-Za-z.+!]*$")]
 FolderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*(/[\w+-][\w.+-]*)*$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.+-]*$")]
 FILE = "recipe.toml"
 BUILD_LOCK = "build-requirements.lock"
 TEST_LOCK = "test-requirements.lock"
@@ -44,11 +47,11 @@ class Build(Definition):
     mode: Mode = "cross"
     requires: tuple[RequirementText, ...] = ()
     links: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    target_packages: tuple[str, ...] = ()
+    packages: tuple[DebianName, ...] = ()
+    target_packages: tuple[DebianName, ...] = ()
     environment: dict[VariableName, Line] = Field(default={})
     settings: dict[str, str | tuple[str, ...]] = Field(default={})
-    folder: str = "."
+    folder: FolderName | Literal["."] = "."
 
 
 class Vendored(Definition):
@@ -74,10 +77,10 @@ class Test(Definition):
     too where the source is not the package index's), ``packages`` Debian's.
     """
 
-    imports: tuple[str, ...] = ()
-    script: str | None = None
+    imports: tuple[ModuleName, ...] = ()
+    script: FileName | None = None
     requires: tuple[RequirementText, ...] = ()
-    packages: tuple[str, ...] = ("python3",)
+    packages: tuple[DebianName, ...] = ("python3",)
 
 
 class Suite(Definition):
@@ -91,10 +94,10 @@ class Suite(Definition):
     """
 
     pytest: tuple[str, ...] = Field(min_length=1)
-    files: tuple[str, ...] = ()
+    files: tuple[Line, ...] = ()
     own: FolderName | None = None
-    packages: tuple[str, ...] = ()
-    distribution: tuple[str, ...] = ()
+    packages: tuple[DebianName, ...] = ()
+    distribution: tuple[DebianName, ...] = ()
     leave_out: LeaveOut = LeaveOut()
     seconds: int = Field(default=3600, gt=0)
 
@@ -114,7 +117,7 @@ class Recipe(Definition):
 
     name: PackageName
     version: Version
-    summary: str
+    summary: Line
     replaces_published: bool = False
     not_run: str | None = None
     shares: PackageName | None = None

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from zport.engines import Mount
-from zport.errors import DefinitionError
 
 
 def take_over(written: Path, folder: Path, files: Collection[str] = ()) -> None:
@@ -74,14 +73,3 @@ def keep_plain_in(mounts: Iterable[Mount]) -> None:
     for mount in mounts:
         if mount.writable:
             keep_plain(mount.source)
-
-
-def require_inside(folder: Path, name: str, *, where: Path) -> None:
-    """Raise :class:`DefinitionError` for a file that a definition names and that lies, links
-    followed, outside the definition's folder."""
-    if not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise DefinitionError(
-            f"{name} leads out of the folder {folder.name}",
-            where=where,
-            next_step="put the file itself there",
-        )

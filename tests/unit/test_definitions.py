@@ -68,6 +68,8 @@ def test_a_good_agent_is_read(tmp_path):
         pytest.param('name = "tiny"', 'name = "Tiny!"', ["name", "pattern", "Tiny!"], id="pattern"),
         pytest.param('"numpy>=2"', '"numpy >> 2"', ["requirements.0", "numpy >> 2"], id="item"),
         pytest.param('["numpy>=2", "pyyaml"]', "[]", ["requirements", "at least 1"], id="empty"),
+        pytest.param('agent"', 'agent\\nRUN x"', ["summary", "pattern"], id="an instruction"),
+        pytest.param('"python3-yaml"', '"x; y"', ["distribution.PyYAML"], id="shell's characters"),
         pytest.param("PyYAML =", "pillow =", ["distribution.pillow", "requirements"], id="extra"),
         pytest.param(
             "[distribution]",
@@ -101,6 +103,17 @@ def test_a_bad_agent_is_refused_with_file_field_and_expectation(tmp_path, find, 
         pytest.param("[test]", TWIG.format("../up"), ["vendored.0.folder", "../up"], id="leaves"),
         pytest.param("[test]", TWIG.format("a/../b"), ["vendored.0.folder"], id="leaves later"),
         pytest.param("[test]", TWIG.format("/a"), ["vendored.0.folder"], id="absolute"),
+        pytest.param('package"', 'package\\nRUN x"', ["summary", "pattern"], id="an instruction"),
+        pytest.param(
+            "[build]", '[build]\npackages = ["a\\nADD b"]', ["build.packages.0"], id="apt"
+        ),
+        pytest.param(
+            "[build]", '[build]\ntarget_packages = ["$(a)"]', ["target_packages"], id="sh"
+        ),
+        pytest.param("[build]", '[build]\nfolder = "../up"', ["build.folder"], id="folder"),
+        pytest.param('["leaf"]', '["leaf;x"]', ["test.imports.0", "pattern"], id="module"),
+        pytest.param('"test_leaf.py"', '"../test.py"', ["test.script"], id="script elsewhere"),
+        pytest.param("[test]", '[test]\npackages = ["-o"]', ["test.packages.0"], id="apt's option"),
         pytest.param("[test]", TWIG.format("a b"), ["vendored.0.folder"], id="shell's characters"),
     ],
 )

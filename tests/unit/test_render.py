@@ -1,5 +1,7 @@
 """Templates become Dockerfiles; what they lack is told by template."""
 
+import subprocess
+
 import pytest
 
 from zport import __version__
@@ -19,6 +21,21 @@ def test_values_are_put_in_and_the_text_ends_in_one_newline(template):
     template("# {{ version }}\nFROM {{ image }}\n\n\n")
     text = render.render("leaf.Dockerfile.j2", {"image": "scratch"})
     assert text == f"# {__version__}\nFROM scratch\n"
+
+
+@pytest.mark.parametrize("value", ["a", "", "$(id)", "a b", "it's", 'a"b\\c', "#x"])
+def test_a_word_of_a_command_is_taken_literally(template, value):
+    template("RUN printf %s {{ value | word }}")
+    text = render.render("leaf.Dockerfile.j2", {"value": value}).removeprefix("RUN ")
+    assert subprocess.check_output(["sh", "-c", text], text=True) == value
+
+
+@pytest.mark.parametrize("kind", ["word", "quoted"])
+@pytest.mark.parametrize("value", ["a\nRUN id", "a\n", "\r"])
+def test_no_value_begins_an_instruction(template, kind, value):
+    template(f"RUN echo {{{{ value | {kind} }}}}")
+    with pytest.raises(DefinitionError, match="line break"):
+        render.render("leaf.Dockerfile.j2", {"value": value})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import types
@@ -22,6 +23,7 @@ from zport_agent import processing
 from zport_agent.errors import ManifestError
 from zport_agent.manifest import load_manifest
 
+from zport import recipes
 from zport.engines.buildah import Buildah
 from zport.errors import BuildError, ChecksumError, DefinitionError, EngineError, FetchError
 from zport.matrix.outcome import NO_RECORD, keep_dead, keep_served
@@ -29,11 +31,14 @@ from zport.models import load_model
 from zport.models.foreign import read_foreign
 from zport.models.importing import Wish, write_model
 from zport.models.weights import Weights
+from zport.plan.wheel import recipe_files
+from zport.plan.wheel import test_script as script_files
 from zport.sources.fetch import Fetcher, UrlFile, extract_member
 from zport.sources.kinds import GitSource
 from zport.sources.pypi import Index
 from zport.steps.context import write_context
 from zport.steps.step import ContextFile, Step, tree_files
+from zport.suites.plan import own_files
 from zport.targets import TARGETS
 from zport.untrusted import keep_plain, take_over
 from zport.workspace import Workspace, read_json
@@ -162,6 +167,25 @@ def test_a_link_in_a_recipe_brings_no_file_of_the_host(tmp_path: Path, secret: P
     (overlay / "setup.py").symlink_to(secret)
     with pytest.raises(DefinitionError, match="leads out of the folder overlay"):
         tree_files(overlay, "overlay", "*")
+
+
+@pytest.mark.parametrize("name", ["overlay", "test_leaf.py", "own"])
+def test_a_recipe_itself_names_no_file_of_the_host(
+    tmp_path: Path, fixtures: Path, secret: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / "recipes" / "leaf"
+    shutil.copytree(fixtures / "project/recipes/leaf", folder)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(secret if name.endswith(".py") else secret.parent)
+    monkeypatch.setattr(recipes, "RECIPES", folder.parent)
+    recipe, suite = recipes.load_recipe("leaf"), recipes.Suite(pytest=(".",), own="own")
+    take = {
+        "overlay": lambda: recipe_files(recipe, TARGETS["s390x"]),
+        "test_leaf.py": lambda: script_files(recipe),
+        "own": lambda: own_files(recipe, suite),
+    }
+    with pytest.raises(DefinitionError, match=f"{name} leads out of the folder leaf"):
+        take[name]()
 
 
 @pytest.mark.parametrize("name", ["wheels/../../../escaped", "/tmp/escaped", ".."])

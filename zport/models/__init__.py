@@ -12,14 +12,13 @@ from zport_agent.errors import ManifestError
 from zport_agent.manifest import Manifest, load_manifest
 
 from zport.agents import load_agents
-from zport.definitions import choose_by_name
+from zport.definitions import choose_by_name, require_inside
 from zport.engines import Engine
 from zport.errors import DefinitionError
 from zport.plan.planner import Planner
 from zport.sources.fetch import Fetcher, Member, Source, UrlFile
 from zport.sources.pypi import IndexFile
 from zport.steps.step import ContextFile, Step
-from zport.untrusted import require_inside
 from zport.workspace import PROJECT, Workspace, digest, part_folder, sha256_file
 
 MODELS = PROJECT / "models"
@@ -166,7 +165,8 @@ def preparation(model: Model, planner: Planner) -> Step | None:
     own = model.manifest.extension()
     seed = ["--seed", str(own.seed)] if own.seed is not None else []
     if own.build:
-        options = [f"--option {key}={value}" for key, value in sorted(own.build.options.items())]
+        pairs = [f"{key}={value}" for key, value in sorted(own.build.options.items())]
+        options = [one for pair in pairs for one in ("--option", pair)]
         arguments = ["build", own.build.architecture, f"/model/{graph}", *seed, *options]
         return planner.model_preparation(model.name, framework, [], arguments)
     if own.convert:

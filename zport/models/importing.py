@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from zport.agents import Agent
+from zport.definitions import require_inside
 from zport.errors import DefinitionError, UsageError
 from zport.models import load_model
 from zport.models.foreign import Finding, Foreign, code_findings
-from zport.untrusted import require_inside
 from zport.workspace import make_folder, part_folder
 
 _MODULES = {"pillow": "PIL", "pyyaml": "yaml", "mlcommons-loadgen": "mlperf_loadgen"}

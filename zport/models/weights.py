@@ -16,11 +16,11 @@ from urllib.request import url2pathname
 from zport_agent.byteorder import refusal
 from zport_agent.manifest import Manifest, ModelFiles
 
+from zport.definitions import require_inside
 from zport.errors import ChecksumError, ZportError
 from zport.models.foreign import Finding, Foreign
 from zport.sources.fetch import Fetcher, Member, admit, download, extract_member
 from zport.sources.pypi import IndexFile
-from zport.untrusted import require_inside
 from zport.workspace import digest, make_folder, read_json, sha256_file, write_json
 
 _FIELDS = ("graph", "weights", "features")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zport.definitions import require_inside
 from zport.errors import BlockedError, DefinitionError
 from zport.recipes import BUILD_LOCK, OVERLAY, TEST_LOCK, Mode, Recipe, Vendored
 from zport.resolve.graph import cycle_error
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 TEST_WHEELS = "test-wheels"
 VENDORED = "recipe/vendored"
-"""Folder of a recipe with files that go into the source, such as a ``pyproject.toml`` for a project
-that has none."""
+"""Folder of a build's context with the sources of other projects."""
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,8 @@ def recipe_files(recipe: Recipe, target: Target) -> list[ContextFile]:
 def _overlay_files(recipe: Recipe) -> list[ContextFile]:
     """The overlay's files; of two of one path the recipe's own one stays."""
     place = f"recipe/{OVERLAY}"
+    for folder in recipe.overlays:
+        require_inside(folder.parent, folder.name, where=recipe.file)
     files = (file for folder in recipe.overlays for file in tree_files(folder, place, "*"))
     return list({file.path: file for file in files}.values())
 
@@ -206,6 +208,7 @@ def test_script(recipe: Recipe) -> list[ContextFile]:
             where=f"{recipe.file}: test.script",
             next_step="write it beside the recipe",
         )
+    require_inside(recipe.folder, recipe.test.script, where=recipe.file)
     return [ContextFile.local(f"test/{path.name}", path)]
 
 

@@ -38,10 +38,26 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quoted"] = quoted
-    environment.filters["word"] = shlex.quote
+    environment.filters["word"] = word
     return environment
 
 
 def quoted(value: str) -> str:
     """A value as a Dockerfile's ``ENV`` takes it literally: nothing in it is expanded."""
-    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
+    return '"' + re.sub(r'(["\\$])', r"\\\1", _one_line(value)) + '"'
+
+
+def word(value: str) -> str:
+    """A value as one word of the shell in a ``RUN``, taken literally."""
+    return shlex.quote(_one_line(value))
+
+
+def _one_line(value: str) -> str:
+    """The value. Raises :class:`DefinitionError` where the rest of it would be an instruction."""
+    if value.splitlines() not in ([], [value]):
+        raise DefinitionError(
+            "a line break, after which a Dockerfile has its next instruction",
+            where=repr(value),
+            next_step="write this value in one line",
+        )
+    return value

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zport.debian.packages import Closure
+from zport.definitions import require_inside
 from zport.targets import Target
-from zport.untrusted import require_inside
 from zport.workspace import digest, sha256_file
 
 KEY_LENGTH = 16

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from zport.debian.packages import Closure
+from zport.definitions import require_inside
 from zport.errors import DefinitionError, UsageError
 from zport.plan.planner import Planner
 from zport.plan.wheel import Supply, recipe_files, source_tree, supply
@@ -88,14 +88,14 @@ def plan_suite(
             *wheels.files,
             *package_files(packages),
             *(_source_files(recipe, target) if suite.files else []),
-            *_own_files(recipe, suite),
+            *own_files(recipe, suite),
         ],
         images={"base": base.image},
         packages=names,
         source=source_tree(recipe, target),
         leave_out=suite.leave_out,
         own=suite.own,
-        files=[shlex.quote(path) for path in suite.files],
+        files=list(suite.files),
         stages=wheels.stages,
         wheel_images=wheels.images,
     )
@@ -120,10 +120,11 @@ def _source_files(recipe: Recipe, target: Target) -> list[ContextFile]:
     ]
 
 
-def _own_files(recipe: Recipe, suite: Suite) -> list[ContextFile]:
+def own_files(recipe: Recipe, suite: Suite) -> list[ContextFile]:
     """The recipe's own tests. Raises :class:`DefinitionError` where there are none."""
     if suite.own is None:
         return []
+    require_inside(recipe.folder, suite.own, where=recipe.file)
     found = tree_files(recipe.folder / suite.own, "own", "*")
     if not found:
         raise DefinitionError(
