@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
 
 from zport.debian.leave_out import LeaveOut, PackageName
-from zport.definitions import Definition, Line, choose_by_name, load_definition
+from zport.definitions import Definition, Line, choose_by_name, load_definition, require_named
 from zport.workspace import PROJECT
 
 AGENTS = PROJECT / "agents"
@@ -96,6 +96,13 @@ def agent_names() -> list[str]:
 def load_agents(text: str) -> list[Agent]:
     """Agents for a comma-separated list of names, or for ``all``."""
     known = agent_names()
-    names = known if text == "all" else [part.strip() for part in text.split(",")]
+    names = [part.strip() for part in text.split(",")]
     chosen = [choose_by_name("agent", name, [*known, "all"]) for name in dict.fromkeys(names)]
-    return [load_definition(AGENTS / f"{name}.toml", Agent) for name in chosen]
+    return [_load(name) for name in (known if "all" in chosen else chosen)]
+
+
+def _load(name: str) -> Agent:
+    path = AGENTS / f"{name}.toml"
+    agent = load_definition(path, Agent)
+    require_named(agent.name, name, path)
+    return agent

@@ -111,6 +111,16 @@ def choose_by_name(kind: str, name: str, known: list[str]) -> str:
     raise UsageError(f"unknown {kind} {name!r}", next_step=f"{hint}choose from {', '.join(known)}")
 
 
+def require_named(name: str, expected: str, where: Path) -> None:
+    """Raise :class:`DefinitionError` for a definition that is called otherwise than its file."""
+    if name != expected:
+        raise DefinitionError(
+            f"this is the file of {expected!r}, found {name!r}",
+            where=f"{where}: name",
+            next_step="mend the name, or move the file",
+        )
+
+
 def require_inside(folder: Path, name: str, *, where: Path) -> None:
     """Raise :class:`DefinitionError` for a file that a definition names and that lies, links
     followed, outside the definition's folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -27,7 +28,7 @@ from zport.errors import (
     ZportError,
 )
 from zport.host import free_space
-from zport.matrix.cells import Cell, CellResult
+from zport.matrix.cells import Cell, CellResult, nothing_left
 from zport.matrix.run import CellRunner
 from zport.matrix.runners import Place, Runner, find_runner, runner_of
 from zport.matrix.verdicts import decide
@@ -291,8 +292,11 @@ class Job:
         try:
             with self.progress.live():
                 self.builder.build(missing)
-        finally:
-            self.adopt()
+        except ZportError:
+            with suppress(ZportError):  # What was built is kept; the build's own error is told.
+                self.adopt()
+            raise
+        self.adopt()
         write_bake(self.planner.steps, self.wanted, request.workspace, self.fetcher)
         for agent in self.agents:
             request.engine.tag(agent.step.image, self.name_of(agent))
@@ -350,8 +354,10 @@ class Job:
         return (native or self.agents)[0]
 
     def report(self, results: list[CellResult]) -> None:
-        """Print and keep what was found. Raises :class:`VerdictError` unless all cells passed."""
+        """Print and keep what was found. Raises :class:`VerdictError` unless all cells pass."""
         request = self.request
+        if not results:
+            raise nothing_left()
         facts = {a.step.image: request.engine.facts(a.step.image) for a in self.agents}
         path = write_results(
             request.workspace, self.host, request.engine.name, self.agents, facts, results

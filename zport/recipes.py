@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from zport.agents import RequirementText
 from zport.debian.leave_out import LeaveOut
 from zport.debian.leave_out import PackageName as DebianName
-from zport.definitions import Definition, Line, choose_by_name, load_definition
-from zport.resolve.requirements import Pin, read_pins
+from zport.definitions import Definition, Line, choose_by_name, load_definition, require_named
+from zport.resolve.requirements import Pin, read_pins, require_pinned
 from zport.sources.kinds import Source, is_pinned
 from zport.sources.patches import Patch, read_patches
 from zport.targets import Target
@@ -52,6 +53,14 @@ class Build(Definition):
     environment: dict[VariableName, Line] = Field(default={})
     settings: dict[str, str | tuple[str, ...]] = Field(default={})
     folder: FolderName | Literal["."] = "."
+
+    @field_validator("links")
+    @classmethod
+    def _are_required(cls, links: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        required = {canonicalize_name(Requirement(r).name) for r in info.data.get("requires", ())}
+        if unknown := [link for link in links if link not in required]:
+            raise ValueError(f"{unknown[0]} is not among build.requires")
+        return links
 
 
 class Vendored(Definition):
@@ -193,7 +202,11 @@ class Recipe(Definition):
 
 
 def _pins(lock: Path, requires: tuple[str, ...]) -> list[Pin]:
-    return read_pins(lock) if requires or lock.exists() else []
+    if not (requires or lock.exists()):
+        return []
+    pins = read_pins(lock)
+    require_pinned(requires, pins, lock)
+    return pins
 
 
 def recipe_names() -> list[str]:
@@ -215,11 +228,18 @@ def load_recipe(wanted: str) -> Recipe:
     chosen = str(canonicalize_name(name))
     if not (RECIPES / chosen / FILE).exists():
         choose_by_name("recipe", chosen, recipe_names())
-    recipe = load_definition(RECIPES / chosen / FILE, Recipe)
+    recipe = _load(chosen, chosen)
     if version in ("", recipe.version):
         return recipe
     choose_by_name(f"version of {chosen}", version, [recipe.version, *other_versions(chosen)])
-    return load_definition(RECIPES / chosen / version / FILE, Recipe)
+    return _load(chosen, f"{chosen}/{version}")
+
+
+def _load(name: str, folder: str) -> Recipe:
+    path = RECIPES / folder / FILE
+    recipe = load_definition(path, Recipe)
+    require_named(recipe.name, name, path)
+    return recipe
 
 
 def load_recipes() -> list[Recipe]:

@@ -92,34 +92,43 @@ def write_whole(path: Path, content: str | bytes) -> Path:
 
 @contextmanager
 def part_file(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write into; it becomes ``path`` when the block ends well."""
-    handle, name = tempfile.mkstemp(dir=make_folder(path.parent), prefix=f".{path.name}.")
-    os.close(handle)
-    part = Path(name)
+    """A file beside ``path`` to write into; it becomes ``path`` when the block ends well.
+
+    Raises :class:`HostError` where it cannot, and for a ``path`` that is a device, a pipe or a
+    link: it would be replaced, as by root ``/dev/stdout``.
+    """
+    if path.is_symlink() or (path.exists() and not (path.is_file() or path.is_dir())):
+        raise HostError("not a plain file", where=path, next_step="name another one")
+    folder = make_folder(path.parent)
+    part = None
     try:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        os.close(handle)
+        part = Path(name)
         yield part
         part.chmod(0o644)
         part.replace(path)
     except OSError as error:
         raise disk_error(error, path) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
 def part_folder(path: Path) -> Iterator[Path]:
     """A folder beside ``path`` to fill; it becomes ``path`` when the block ends well."""
     make_folder(path.parent)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
-        inner = Path(name) / "whole"
-        inner.mkdir()
-        try:
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
+            inner = Path(name) / "whole"
+            inner.mkdir()
             yield inner
             if path.exists():
                 path.rename(Path(name) / "old")
             inner.rename(path)
-        except OSError as error:
-            raise disk_error(error, path) from error
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
 def disk_error(error: OSError, path: Path) -> HostError:

@@ -247,6 +247,14 @@ def test_suites_that_the_archive_does_not_serve_for_all_are_left_out(archive, mi
     ]
 
 
+def test_an_image_does_not_learn_the_password_of_a_mirror(archive):
+    assert archive.left_out
+    archive.__dict__["_places"] = {"Debian": "https://me:secret@mirror.test/debian"}
+    assert archive.sources() == (
+        f"deb [signed-by={packages.KEYRING}] https://mirror.test/debian small main\n"
+    )
+
+
 def test_a_suite_that_serves_the_only_architecture_is_used(mirror, workspace):
     assert Archive(workspace, SMALL, ["amd64"]).left_out == ("small-security",)
 

@@ -123,6 +123,13 @@ def test_a_bad_recipe_is_refused(tmp_path, recipe_text, find, put, told):
     assert all(part in said for part in told), said
 
 
+def test_a_link_that_is_not_required_is_told(tmp_path, recipe_text):
+    text = recipe_text.replace("[build]", '[build]\nrequires = ["twig"]\nlinks = ["twigg"]')
+    assert "build.links: twigg is not among build.requires" in refused(
+        tmp_path / "recipe.toml", Recipe, text
+    )
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(DefinitionError, match="no such file") as caught:
         load_definition(tmp_path / "gone.toml", Agent)

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from zport import job as job_module
-from zport.errors import BlockedError
+from zport.errors import BlockedError, BuildError, PatchError, UsageError
 from zport.job import Job, Request
 from zport.models import load_models
 from zport.report.plan import print_left_out
@@ -92,3 +92,26 @@ def test_a_heavy_model_that_is_named_is_not_left_out(emulating):
     assert job.left_out() == {}
     print_left_out(job)
     assert job.request.console.file.getvalue() == ""
+
+
+def test_a_run_without_cells_has_not_passed(make):
+    with pytest.raises(UsageError, match="no cell is left to run"):
+        make().report([])
+
+
+def test_the_builds_own_error_is_told(make, monkeypatch):
+    """Also where what was built cannot be taken over either."""
+
+    def build(missing):
+        raise PatchError("it does not apply")
+
+    def adopt(steps):
+        raise BuildError("no such image")
+
+    job = make()
+    job.__dict__["builder"] = SimpleNamespace(build=build, adopt=adopt)
+    job.planner.steps = {}
+    monkeypatch.setattr(Job, "missing", lambda job: [])
+    monkeypatch.setattr(Job, "prepare", lambda job, missing: None)
+    with pytest.raises(PatchError, match="does not apply"):
+        job.build()

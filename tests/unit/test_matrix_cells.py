@@ -6,7 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from zport.matrix.cells import Cell
+from zport.agents import load_agents
+from zport.cli.matrix import run_pytest
+from zport.errors import UsageError
+from zport.matrix.cells import Cell, refuse_unproven
+from zport.models import load_models
 from zport.targets import DEFAULT, REFERENCE
 
 
@@ -39,3 +43,22 @@ def test_the_reference_is_the_same_cell_either_way(cell):
 def test_a_cell_elsewhere_is_another_cell(cell):
     assert cell(REFERENCE, "native").key != cell(REFERENCE, "ssh://far").key
     assert cell(REFERENCE, "ssh://far").verbs == ("predict", "bench")
+
+
+AGENTS = load_agents("onnxruntime,tflite")
+
+
+def test_an_agent_that_no_model_runs_in_proves_nothing():
+    tflite = load_models(["alexa-int8"])
+    refuse_unproven(AGENTS, tflite, every=False)
+    refuse_unproven(AGENTS[1:], tflite, every=True)
+    for agents, every in ((AGENTS[:1], False), (AGENTS, True)):
+        with pytest.raises(UsageError, match="none of the models runs in onnxruntime"):
+            refuse_unproven(agents, tflite, every=every)
+
+
+def test_without_cells_pytest_collects_nothing_else(monkeypatch):
+    monkeypatch.setattr("zport.matrix.session.MatrixSession", lambda job: SimpleNamespace(cells={}))
+    monkeypatch.setattr(pytest, "main", lambda *arguments, **named: pytest.fail("it was run"))
+    with pytest.raises(UsageError, match="no cell is left to run"):
+        run_pytest(SimpleNamespace(), [])

@@ -8,7 +8,8 @@ import pytest
 from zport import agents, recipes
 from zport.agents import load_agents
 from zport.distribution import TRIXIE
-from zport.errors import BlockedError, DefinitionError
+from zport.errors import BlockedError, DefinitionError, UsageError
+from zport.recipes import load_recipe
 from zport.resolve.providers import Resolver, require_unblocked
 from zport.resolve.requirements import Pin
 from zport.sources.pypi import IndexFile
@@ -105,6 +106,25 @@ def test_to_go_without_what_nothing_requires_is_told(resolve, project):
     with pytest.raises(DefinitionError, match=r"without\.sympy: nothing requires it") as caught:
         resolve()
     assert "tiny.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "tinny", "tiny,"])
+def test_an_agent_that_is_not_there_is_told(project, name):
+    with pytest.raises(UsageError, match="unknown agent"):
+        load_agents(name)
+
+
+def test_all_agents_may_be_named_beside_others(project):
+    assert load_agents("tiny,all") == load_agents("all")
+
+
+def test_a_definition_is_called_as_its_file(project):
+    shutil.copy(project / "agents/tiny.toml", project / "agents/other.toml")
+    with pytest.raises(DefinitionError, match=r"other\.toml: name: this is the file of 'other'"):
+        load_agents("other")
+    shutil.copytree(project / "recipes/leaf", project / "recipes/twig")
+    with pytest.raises(DefinitionError, match=r"twig/recipe\.toml: name: .* found 'leaf'"):
+        load_recipe("twig")
 
 
 def test_a_recipe_of_another_version_is_not_taken(resolve, project):

@@ -3,7 +3,7 @@
 import pytest
 
 from zport.errors import DefinitionError
-from zport.resolve.requirements import Pin, read_pins
+from zport.resolve.requirements import Pin, read_pins, require_pinned
 
 A, B = "a" * 64, "b" * 64
 
@@ -66,3 +66,16 @@ def test_a_line_that_is_no_requirement_is_named(read, line):
 def test_a_lock_that_is_not_there_is_told_with_the_command(tmp_path):
     with pytest.raises(DefinitionError, match="zport lock tiny"):
         read_pins(tmp_path / "tiny.lock")
+
+
+@pytest.mark.parametrize("text", ["leaf", "Leaf>=1", "leaf==1.2"])
+def test_what_a_lock_satisfies(tmp_path, text):
+    require_pinned([text], [Pin("leaf", "1.2", frozenset())], tmp_path / "tiny.lock")
+
+
+@pytest.mark.parametrize("text", ["twig", "leaf>=2", "leaf<1.2"])
+def test_what_a_lock_does_not_satisfy_is_told_with_the_command(tmp_path, text):
+    lock = tmp_path / "tree" / "build-requirements.lock"
+    with pytest.raises(DefinitionError, match=f"does not satisfy '{text}'") as caught:
+        require_pinned([text], [Pin("leaf", "1.2", frozenset())], lock)
+    assert "zport lock tree" in str(caught.value)

@@ -1,6 +1,7 @@
 """Files and folders of the build folder are there whole or not at all."""
 
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -101,6 +102,27 @@ def test_a_place_that_cannot_be_written_is_the_hosts_fault(tmp_path, part):
         pass
     assert "file" in str(caught.value)
     assert "free space" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "broken link"])
+def test_what_is_no_plain_file_is_not_replaced(tmp_path, kind):
+    path, other = tmp_path / "path", tmp_path / "other"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(other)
+    if kind == "link":
+        other.write_text("before")
+    with pytest.raises(HostError, match="not a plain file"):
+        write_whole(path, "after")
+    assert path.is_fifo() if kind == "pipe" else path.is_symlink()
+    assert kind != "link" or other.read_text() == "before"
+
+
+@pytest.mark.parametrize("part", [part_file, part_folder])
+def test_a_folder_that_takes_nothing_is_the_hosts_fault(part):
+    with pytest.raises(HostError, match="cannot write"), part(Path("/proc/thing")):
+        pass
 
 
 def test_a_full_disk_in_the_middle_is_the_hosts_fault(tmp_path):

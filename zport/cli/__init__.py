@@ -25,7 +25,7 @@ from zport.cli.status import status
 from zport.cli.submission import submission
 from zport.cli.suites import suite
 from zport.cli.trace import trace
-from zport.errors import ZportError
+from zport.errors import HostError, ZportError
 
 app = typer.Typer(
     name="zport",
@@ -74,9 +74,15 @@ def main() -> None:
     """Run the command line: errors become one message and their own exit status."""
     try:
         app(standalone_mode=True)
-    except ZportError as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", style="red", soft_wrap=True,
-                                                    markup=False)  # fmt: skip
-        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except ZportError as problem:
+        error = problem
+    except OSError as problem:
+        # Such as a full disk that the standard output goes to.
+        error = HostError(problem.strerror or str(problem), where=problem.filename)
+    else:
+        return
+    Console(stderr=True, highlight=False).print(f"error: {error}", style="red", soft_wrap=True,
+                                                markup=False)  # fmt: skip
+    sys.exit(error.exit_code)

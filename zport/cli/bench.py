@@ -92,7 +92,10 @@ def bench(
                      help="native, qemu or ssh://[USER@]HOST[:PORT]; may be repeated."),
     ] = None,
     patience: Annotated[
-        float, typer.Option(min=0.01, metavar="FACTOR", help="Multiplies each run's time limit.")
+        float,
+        typer.Option(
+            min=0.01, max=1000, metavar="FACTOR", help="Multiplies each run's time limit."
+        ),
     ] = 1,
     engine: EngineName = "auto",
     build_folder: BuildFolder = PROJECT / "build",

@@ -24,6 +24,8 @@ from zport.cli.options import (
 )
 from zport.cli.publish import Prebuilt, PublicKey, publish_and_tell
 from zport.job import Job, default_jobs, verdict_failure
+from zport.matrix.cells import refuse_unproven
+from zport.models import load_models
 from zport.publish.prebuilt import take_prebuilt
 from zport.publish.run import Publication, require_possible
 from zport.report.plan import print_head, print_left_out, print_plan
@@ -42,7 +44,9 @@ def build(
     model: ModelNames = None,
     push: Annotated[
         str | None,
-        typer.Option(metavar="REGISTRY/NAMESPACE", help="Publish what passed; see zport publish."),
+        typer.Option(
+            metavar="REGISTRY/NAMESPACE", help="Publish, unless a model fails; see zport publish."
+        ),
     ] = None,
     prebuilt: Prebuilt = None,
     key: PublicKey = None,
@@ -66,6 +70,8 @@ def build(
         test=test, mode=mode, base=base, refresh=refresh, jobs=jobs or default_jobs(),
         models=split_names(model),
     )  # fmt: skip
+    if test:
+        refuse_unproven(request.agents, load_models(request.models), every=push is not None)
     job = Job(request)
     if prebuilt and not plan:
         for step in take_prebuilt(job, prebuilt, key):

@@ -19,6 +19,8 @@ from zport.cli.options import (
 )
 from zport.errors import UsageError, VerdictError, ZportError
 from zport.job import Job, default_jobs
+from zport.matrix.cells import nothing_left, refuse_unproven
+from zport.models import load_models
 from zport.report.plan import print_head, print_left_out, print_plan
 from zport.targets import DEFAULT
 from zport.workspace import PROJECT
@@ -42,7 +44,10 @@ def matrix(
         ),
     ] = None,
     patience: Annotated[
-        float, typer.Option(min=0.01, metavar="FACTOR", help="Multiplies each cell's time limit.")
+        float,
+        typer.Option(
+            min=0.01, max=1000, metavar="FACTOR", help="Multiplies each cell's time limit."
+        ),
     ] = 1,
     bench: Annotated[
         bool, typer.Option("--bench/--no-bench", help="LoadGen too, or the answers only.")
@@ -59,6 +64,7 @@ def matrix(
         runners=runner or [], patience=patience, jobs=jobs or default_jobs(),
         measured=bench,
     ))  # fmt: skip
+    refuse_unproven(job.request.agents, load_models(job.request.models), every=False)
     _ = job.runners  # A machine that does not answer is said before anything is planned or built.
     print_head(job)
     print_plan(job, verbose=False)
@@ -75,6 +81,8 @@ def run_pytest(job: Job, arguments: list[str]) -> None:
     from zport.matrix.session import MatrixSession
 
     session = MatrixSession(job)
+    if not session.cells:  # Without a path pytest would collect whatever tests lie here.
+        raise nothing_left()
     folder = job.request.workspace.root
     manifests = dict.fromkeys(str(cell.model.manifest.path) for cell in session.cells.values())
     status = pytest.main(
@@ -100,6 +108,8 @@ def _error(status: int) -> ZportError | None:
             "not every cell passed", where="matrix",
             next_step="each has its log above; -- --lf shows only those again",
         )  # fmt: skip
-    words = {4: "pytest refuses its arguments", 5: "no cell is left to run"}
+    if status == 5:
+        return nothing_left()
+    words = {4: "pytest refuses its arguments"}
     return UsageError(words.get(status, f"pytest ended with status {status}"), where="matrix",
                       next_step="see what pytest says above")  # fmt: skip

@@ -56,7 +56,7 @@ def make_request(
     arch: str, agent: str | None, engine: str, build_folder: Path, **options: Any
 ) -> Request:
     """The request that the flags make. Raises before anything is done if one is wrong."""
-    targets, agents = parse_targets(arch), load_agents(agent) if agent else []
+    targets, agents = parse_targets(arch), [] if agent is None else load_agents(agent)
     chosen = select_engine(engine)
     chosen.check()
     return Request(

@@ -35,6 +35,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SECURITY_SUFFIX = "-security"
 SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
 """In the URI of an archive as it was at a time, the time: so Debian's snapshot service has them."""
+USERINFO = re.compile(r"://[^/@\s]*@")
 URI_LINE = re.compile(
     r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})"
 )
@@ -180,8 +181,11 @@ class Archive:
         return self.served.left_out
 
     def sources(self) -> str:
-        """The archive as the ``sources.list`` of an image, so that apt works in it later."""
-        return self._sources(self._suites(self.distribution.suite))
+        """The archive as the ``sources.list`` of an image, so that apt works in it later.
+
+        An image is for others: a user's name and password in the mirror's address stay here.
+        """
+        return USERINFO.sub("://", self._sources(self._suites(self.distribution.suite)))
 
     def _known(self, lock: Path) -> dict[str, Any] | None:
         """What an earlier run wrote, unless this one was asked to refresh it and has not yet."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from zport.agents import Agent
+from zport.errors import UsageError
 from zport.models import Model
 from zport.plan.planner import AgentPlan
 from zport.targets import REFERENCE, Target
@@ -21,6 +23,27 @@ Verdict = Literal["pass", "differs", "crash", "timeout", "unsupported", "blocked
 AGENT_UNSUPPORTED = 6
 AGENT_SAYS_NO = 1
 """Exit statuses of the agent program (``zport_agent.errors``)."""
+
+
+def refuse_unproven(agents: Sequence[Agent], models: Iterable[Model], *, every: bool) -> None:
+    """Raise :class:`UsageError` where none of the models runs in the agents, or, with ``every``, in
+    one of them: nothing would prove its images."""
+    proven = {model.manifest.framework.name for model in models}
+    idle = [agent for agent in agents if agent.framework not in proven]
+    if idle and (every or len(idle) == len(agents)):
+        raise UsageError(
+            f"none of the models runs in {idle[0].name}, so nothing would prove its images",
+            where="--agent",
+            next_step=f"leave {idle[0].name} out, or name models of {idle[0].framework}: --model",
+        )
+
+
+def nothing_left() -> UsageError:
+    """The error of a run without cells, which would prove nothing either."""
+    return UsageError(
+        "no cell is left to run", where="matrix",
+        next_step="see above what was left out; a model that is named is not",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from zport.agents import AGENTS, Agent
 from zport.distribution import Distribution
 from zport.errors import BlockedError, DefinitionError
 from zport.recipes import Recipe, load_recipe, other_versions, recipe_names
-from zport.resolve.requirements import Pin, holds, read_pins
+from zport.resolve.requirements import Pin, holds, read_pins, require_pinned
 from zport.sources.pypi import Index, IndexFile
 from zport.targets import Target
 from zport.workspace import Workspace, digest, read_json, write_json
@@ -133,20 +133,14 @@ class Resolver:
         return [pin.text, sorted(pin.hashes), distribution.python, distribution.glibc]
 
     def _check_lock(self, agent: Agent, pins: list[Pin]) -> None:
-        versions = {pin.name: pin.version for pin in pins}
-        for text in agent.requirements:
-            requirement = Requirement(text)
-            name = str(canonicalize_name(requirement.name))
-            if name in agent.packaged:
-                continue
-            if name not in versions or not requirement.specifier.contains(versions[name], True):
-                raise DefinitionError(
-                    f"the lock does not satisfy {text!r}",
-                    where=agent.lock,
-                    next_step=f"zport lock {agent.name}",
-                )
+        locked = [
+            text for text in agent.requirements
+            if canonicalize_name(Requirement(text).name) not in agent.packaged
+        ]  # fmt: skip
+        require_pinned(locked, pins, agent.lock)
+        names = {pin.name for pin in pins}
         for name in agent.without:
-            if canonicalize_name(name) not in versions:
+            if canonicalize_name(name) not in names:
                 raise DefinitionError(
                     f"without.{name}: nothing requires it",
                     where=AGENTS / f"{agent.name}.toml",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,20 @@ def read_pins(path: Path) -> list[Pin]:
         ) from error
     lines = (_without_remark(line).strip() for line in text.replace("\\\n", " ").splitlines())
     return [_pin(line, path) for line in lines if line]
+
+
+def require_pinned(requirements: Iterable[str], pins: Iterable[Pin], lock: Path) -> None:
+    """Raise :class:`DefinitionError` for a requirement that the pins of a lock do not satisfy."""
+    versions = {pin.name: pin.version for pin in pins}
+    for text in requirements:
+        requirement = Requirement(text)
+        name = str(canonicalize_name(requirement.name))
+        if name not in versions or not requirement.specifier.contains(versions[name], True):
+            raise DefinitionError(
+                f"the lock does not satisfy {text!r}",
+                where=lock,
+                next_step=f"zport lock {_locked(lock)}",
+            )
 
 
 def _without_remark(line: str) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from zport.errors import UsageError
 from zport.job import Job
+from zport.matrix.cells import refuse_unproven
 from zport.plan.planner import AgentPlan
 from zport.plan.wheel import WheelPlan
 from zport.steps.step import Step
@@ -90,7 +91,8 @@ def plan_tasks(job: Job, wanted: Wanted) -> list[Task]:
 
     Raises :class:`UsageError` when no model would prove one of the agents.
     """
-    _refuse_unproven(job)
+    models = [model for model, _ in job.models.values()]
+    refuse_unproven(job.request.agents, models, every=True)
     _ = job.wanted  # Plans all, so that the planner has every wheel.
     lines = _Lines(job, wanted)
     wheels = _long_wheels(job, wanted.alone)
@@ -107,17 +109,6 @@ def plan_tasks(job: Job, wanted: Wanted) -> list[Task]:
         _publish(job, matrix, lines),
         _report(matrix),
     ]
-
-
-def _refuse_unproven(job: Job) -> None:
-    proven = {model.manifest.framework.name for model, _ in job.models.values()}
-    for agent in job.request.agents:
-        if agent.framework not in proven:
-            raise UsageError(
-                f"none of the models runs in {agent.name}, so nothing would prove its images",
-                where="--agent",
-                next_step=f"leave {agent.name} out, or name models of {agent.framework}: --model",
-            )
 
 
 @dataclass(frozen=True)
