@@ -15,6 +15,7 @@ SSH = """#!/bin/bash
 # The last argument is the command. Connections break as often as `breaks` says, at commands that
 # begin as `at` says: a file that is sent loses its end, a command its answer.
 command=${@: -1}
+echo "$*" >>"$FAR/asked"
 [[ $* == *"-O exit"* ]] && exit 0
 left=$(cat "$FAR/breaks" 2>/dev/null || echo 0)
 at=$(cat "$FAR/at" 2>/dev/null)
@@ -101,8 +102,9 @@ def test_patience_ends(machine, far, monkeypatch):
 def test_a_machine_that_never_answered_is_not_waited_for(far):
     breaks(far, 10_000)
     machine = OpenSsh("ssh://z")
-    with pytest.raises(EngineError, match="no connection"):
+    with pytest.raises(EngineError, match="no connection") as caught:
         machine.ask("true")
+    assert caught.value.next_step == "try: ssh z"
     assert (far / "breaks").read_text().strip() == "9999"
 
 
@@ -113,10 +115,37 @@ def test_a_command_that_fails_there_says_why(machine):
     assert not machine.holds("exit 1")
 
 
-@pytest.mark.parametrize("url", ["ssh://", "ssh://host/path", "ssh://user:secret@host"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ssh://", "ssh://host/path", "ssh://host?a", "ssh://user:secret@host", "ssh://[::1",
+        "ssh://host:99999", "ssh://host:0", "ssh://host:port", "ssh://host:",
+        "ssh://-oproxycommand=true", "ssh://-l@host", "ssh://user@-host",
+        "ssh://two words", "ssh://host\n", "ssh://us\ter@host", "ssh://ho\x01st",
+    ],
+)  # fmt: skip
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(UsageError, match="not the address of a machine"):
         OpenSsh(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "given"),
+    [
+        ("ssh://LinuxONE1", "-- LinuxONE1"),
+        ("ssh://Me@z:2222/", "-p 2222 -- Me@z"),
+        ("ssh://me@corp@z", "-- me@corp@z"),
+        ("ssh://[::1]:22", "-p 22 -- ::1"),
+        ("ssh://me@[fe80::1%eth0]", "-- me@fe80::1%eth0"),
+    ],
+)
+def test_an_address_is_handed_to_ssh_as_it_is_written(far, url, given):
+    machine = OpenSsh(url)
+    machine.ask("true")
+    machine.close()
+    asked, left = (far / "asked").read_text().splitlines()
+    assert asked.endswith(f" {given} true")
+    assert left.endswith(f" -O exit -- {given.split()[-1]}")
 
 
 def test_the_same_folder_makes_the_same_archive(tmp_path):

@@ -7,14 +7,14 @@ effect, and is, until the machine answers or patience ends.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import NamedTuple, TypeVar
 
 from zport.errors import EngineError, UsageError
 from zport.workspace import sha256_file
@@ -30,6 +30,14 @@ COMPLAINT = 600
 """So many characters of what a command says on failure are told."""
 PAUSE = 3
 """Seconds between two attempts."""
+_WORD = r"[^\s\x00-\x1f\x7f-\x9f:/?#\[\]]"
+ADDRESS = re.compile(
+    rf"ssh://(?:(?!-)(?P<user>{_WORD}+)@)?"
+    rf"(?:\[(?P<ip>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?!-)(?P<name>(?:(?!@){_WORD})+))"
+    r"(?::(?P<port>[0-9]{1,5}))?/?"
+)
+"""What begins with a dash would be an option to ssh. Case counts in the user's configuration."""
+PORTS = range(1, 1 << 16)
 ALIVE = ("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=6", "-o", "ConnectTimeout=30")
 
 
@@ -37,30 +45,35 @@ class Lost(Exception):  # noqa: N818 - not an error until patience ends
     """The connection broke, or there is none."""
 
 
+class _Address(NamedTuple):
+    """What ssh is told of where a machine is: an option for the port, and ``[USER@]HOST``."""
+
+    port: list[str]
+    place: str
+
+    @property
+    def phrase(self) -> str:
+        return shlex.join([*self.port, self.place])
+
+
 class OpenSsh:
     """A machine at ``ssh://[USER@]HOST[:PORT]``. Keys and jumps are OpenSSH's configuration.
 
-    Every method raises :class:`EngineError` when the machine stays away, or a command that must
-    succeed fails there.
+    Raises :class:`UsageError` for what is no such address. Every method raises
+    :class:`EngineError` when the machine stays away, or a command that must succeed fails there.
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.path not in ("", "/") or parts.password:
-            raise UsageError(
-                f"{url!r} is not the address of a machine",
-                where="--runner", next_step="write ssh://[USER@]HOST[:PORT]",
-            )  # fmt: skip
         self.url = url
+        self._address = _parse(url)
         self._folder = TemporaryDirectory(prefix="zport-ssh-")
         config = os.environ.get(CONFIG)
-        self._command = [
+        self._options = [
             "ssh", *(["-F", config] if config else []), *ALIVE, "-o", "BatchMode=yes",
             "-o", "ControlMaster=auto", "-o", "ControlPersist=120",
-            "-o", f"ControlPath={self._folder.name}/master",
-            *(["-p", str(parts.port)] if parts.port else []),
-            f"{parts.username}@{parts.hostname}" if parts.username else parts.hostname,
+            "-o", f"ControlPath={self._folder.name}/master", *self._address.port,
         ]  # fmt: skip
+        self._command = [*self._options, "--", self._address.place]
         self._answered = False
 
     def ask(self, command: str, *, needed: bool = True) -> str:
@@ -102,9 +115,8 @@ class OpenSsh:
 
     def close(self) -> None:
         """End the connection."""
-        subprocess.run(
-            [*self._command[:-1], "-O", "exit", self._command[-1]], capture_output=True, check=False
-        )
+        leave = [*self._options, "-O", "exit", "--", self._address.place]
+        subprocess.run(leave, capture_output=True, check=False)
         self._folder.cleanup()
 
     def _once(self, command: str) -> subprocess.CompletedProcess[bytes]:
@@ -152,12 +164,24 @@ class OpenSsh:
                 if time.monotonic() > deadline:
                     raise EngineError(
                         f"no connection: {lost}", where=self.url,
-                        next_step=f"try: ssh {shlex.join(self._command[-3:])}",
+                        next_step=f"try: ssh {self._address.phrase}",
                     ) from lost  # fmt: skip
                 time.sleep(PAUSE)
             else:
                 self._answered = True
                 return answer
+
+
+def _parse(url: str) -> _Address:
+    found = ADDRESS.fullmatch(url)
+    if not found or (found["port"] and int(found["port"]) not in PORTS):
+        raise UsageError(
+            f"{url!r} is not the address of a machine",
+            where="--runner", next_step="write ssh://[USER@]HOST[:PORT]",
+        )  # fmt: skip
+    host = found["ip"] or found["name"]
+    place = f"{found['user']}@{host}" if found["user"] else host
+    return _Address(["-p", found["port"]] if found["port"] else [], place)
 
 
 def _answer(done: subprocess.CompletedProcess[bytes]) -> subprocess.CompletedProcess[bytes]:
