@@ -2,20 +2,26 @@
 
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
 from zport.errors import EngineError, UsageError
 from zport.matrix.runners import Place, find_runner, openssh
 from zport.matrix.runners.openssh import OpenSsh
-from zport.matrix.runners.ssh import _pack_folder
+from zport.matrix.runners.ssh import Ssh, _pack_folder
 from zport.targets import TARGETS
 
 SSH = """#!/bin/bash
 # The last argument is the command. Connections break as often as `breaks` says, at commands that
-# begin as `at` says: a file that is sent loses its end, a command its answer.
+# begin as `at` says: a file that is sent loses its end, a command its answer. Each machine has a
+# home of its own.
 command=${@: -1}
 echo "$*" >>"$FAR/asked"
+export HOME="$FAR/${@: -2:1}"
 [[ $* == *"-O exit"* ]] && exit 0
 left=$(cat "$FAR/breaks" 2>/dev/null || echo 0)
 at=$(cat "$FAR/at" 2>/dev/null)
@@ -28,15 +34,24 @@ fi
 exec sh -c "$command"
 """
 
+PODMAN = """#!/bin/sh
+# Its store is a file with the layers of the one image that it may have.
+case "$1" in
+image) cat "$HOME/store" 2>/dev/null ;;
+load) cat >"$HOME/store" ;;
+esac
+"""
+
 
 @pytest.fixture
 def far(tmp_path, monkeypatch):
     """A folder that is the other machine."""
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
-    ssh = bin_folder / "ssh"
-    ssh.write_text(SSH)
-    ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
+    for name, script in (("ssh", SSH), ("podman", PODMAN)):
+        program = bin_folder / name
+        program.write_text(script)
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
     folder = tmp_path / "far"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{bin_folder}{os.pathsep}{os.environ['PATH']}")
@@ -159,6 +174,81 @@ def test_the_same_folder_makes_the_same_archive(tmp_path):
     unpacked = tmp_path / "out" / "graph"
     assert unpacked.read_text() == "graph"
     assert unpacked.stat().st_mode & 0o444 == 0o444  # The container's user is another.
+
+
+class Saving:
+    """An engine with one image. What its one layer is called is all that the image holds."""
+
+    def facts(self, image):
+        return SimpleNamespace(layers=("sha256:00",))
+
+    def save(self, image, archive):
+        archive.write_text('["sha256:00"]')
+
+
+STEP = SimpleNamespace(name="agent-a", key="0001", image="localhost/a:0001")
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model's folder, with an input below it."""
+    folder = tmp_path / "model"
+    (folder / "inputs").mkdir(parents=True)
+    (folder / "manifest.yml").write_text("manifest")
+    (folder / "inputs" / "a.npy").write_text("numbers")
+    return folder
+
+
+@pytest.mark.parametrize("names", [("ssh://z1", "ssh://z2"), ("ssh://z1", "ssh://z1")])
+def test_machines_that_are_sent_the_same_at_once_do_not_disturb_each_other(
+    far, workspace, model, monkeypatch, names
+):
+    """Each waits before it sends, as long as it makes sense, for the other to be as far."""
+    together, send = threading.Barrier(2), OpenSsh.send
+
+    def slowly(machine, path, there):
+        with suppress(threading.BrokenBarrierError):
+            together.wait(1)
+        send(machine, path, there)
+
+    def bring(name):
+        runner = Ssh(name, Saving(), workspace)
+        runner._send_image(STEP)
+        there = runner._send_folder(model)
+        runner.machine.close()
+        return there
+
+    monkeypatch.setattr(OpenSsh, "send", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        folders = list(pool.map(bring, names))
+    for folder, name in zip(folders, names, strict=True):
+        home = far / name.removeprefix("ssh://")
+        assert folder.startswith(str(home))
+        assert (home / "store").read_text() == '["sha256:00"]'
+        assert not list((home / ".cache/zport/incoming").iterdir())
+        assert len(list((home / ".cache/zport/files").iterdir())) == 1
+    assert not list((workspace.root / "archives").iterdir())
+
+
+def test_what_was_sent_is_not_missed_when_the_answer_is_lost(far, workspace, model, monkeypatch):
+    once = OpenSsh._once
+
+    def losing(machine, command):
+        """A command that takes what was sent is done, and its answer lost."""
+        done = once(machine, command)
+        if "incoming/" in command and "sha256sum" not in command and command not in lost:
+            lost.append(command)
+            raise openssh.Lost
+        return done
+
+    lost = []
+    runner = Ssh("ssh://z", Saving(), workspace)
+    assert runner.home
+    monkeypatch.setattr(OpenSsh, "_once", losing)
+    runner._send_image(STEP)
+    assert (far / runner._send_folder(model) / "manifest.yml").read_text() == "manifest"
+    assert len([command for command in lost if "rm " in command]) == 2
+    runner.machine.close()
 
 
 def test_runners_are_found_by_name(workspace):

@@ -13,6 +13,8 @@ import shutil
 import socket
 import tarfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,20 +94,22 @@ class Ssh:
     def _send_image(self, step: Step) -> None:
         """Have the image there, as it is here: by the digests of its layers."""
         layers = list(self.engine.facts(step.image).layers)
-        if self._layers(step.image) == layers:
-            return
-        archive = self.workspace.root / "archives" / f"{step.name}-{step.key}.tar.gz"
-        if not archive.exists():
-            _pack_image(self.engine, step.image, archive)
-        incoming = f"{self.home}/incoming/{archive.name}"
-        self.machine.send(archive, incoming)
-        self.machine.ask(f"gzip -dc {incoming} | {self.tool} load -q && rm {incoming}")
-        if self._layers(step.image) != layers:
-            raise EngineError(
-                f"{step.image} is another image there", where=self.name,
-                next_step=f"remove it there: {self.tool} rmi {step.image}",
-            )  # fmt: skip
-        archive.unlink()
+        with self._archive(f"{step.name}-{step.key}") as archive:
+            if self._layers(step.image) == layers:
+                return
+            if not archive.exists():
+                _pack_image(self.engine, step.image, archive)
+            incoming = self._send(archive)
+            # Where the answer was lost it is loaded and removed: then there is nothing to do.
+            self.machine.ask(
+                f"! test -e {incoming} || "
+                f"{{ gzip -dc {incoming} | {self.tool} load -q && rm {incoming}; }}"
+            )
+            if self._layers(step.image) != layers:
+                raise EngineError(
+                    f"{step.image} is another image there", where=self.name,
+                    next_step=f"remove it there: {self.tool} rmi {step.image}",
+                )  # fmt: skip
 
     def _layers(self, image: str) -> list[str] | None:
         said = self.machine.ask(
@@ -117,19 +121,44 @@ class Ssh:
 
     def _send_folder(self, folder: Path) -> str:
         """Have a folder's files there; returns where. The same content is sent once."""
-        contents = {path.name: sha256_file(path) for path in folder.iterdir() if path.is_file()}
-        far = f"{self.home}/files/{digest(contents)}"
-        if not self.machine.holds(f"test -d {far}"):
-            archive = self.workspace.root / "archives" / f"{digest(contents)}.tar.gz"
+        contents = {name: sha256_file(path) for name, path in _files_of(folder)}
+        name = digest(contents)
+        far = f"{self.home}/files/{name}"
+        with self._archive(name) as archive:
+            if self.machine.holds(f"test -d {far}"):
+                return far
             _pack_folder(folder, archive)
-            incoming = f"{self.home}/incoming/{archive.name}"
-            self.machine.send(archive, incoming)
+            incoming = self._send(archive)
+            part = f"{far}.{self._identity}.part"
+            # Somebody else may have brought the same there meanwhile, and an answer may be lost.
             self.machine.ask(
-                f"rm -rf {far}.part && mkdir {far}.part && tar -xzf {incoming} -C {far}.part && "
-                f"mv -T {far}.part {far} && rm {incoming}"
+                f"test -d {far} || {{ rm -rf {part} && mkdir {part} && "
+                f"tar -xzf {incoming} -C {part} && {{ mv -T {part} {far} || test -d {far}; }}; }} "
+                f"&& rm -rf {part} {incoming}"
             )
-            archive.unlink()
         return far
+
+    @contextmanager
+    def _archive(self, name: str) -> Iterator[Path]:
+        """Where to pack what is sent to this machine under that name, for nobody else meanwhile.
+
+        It stays where a block fails: what arrived by then is not sent again.
+        """
+        path = self.workspace.root / "archives" / f"{name}-{self._identity}.tar.gz"
+        with self.workspace.exclusive(f"archive-{path.name}"):
+            yield path
+            path.unlink(missing_ok=True)
+
+    def _send(self, archive: Path) -> str:
+        """Send an archive; returns where it is there."""
+        incoming = f"{self.home}/incoming/{archive.name}"
+        self.machine.send(archive, incoming)
+        return incoming
+
+    @cached_property
+    def _identity(self) -> str:
+        """What tells this build folder's work for this machine from all other."""
+        return digest([socket.gethostname(), str(self.workspace.root), self.name])[:16]
 
 
 class _Far:
@@ -217,9 +246,13 @@ def _pack_image(engine: Engine, image: str, archive: Path) -> None:
 
 def _pack_folder(folder: Path, archive: Path) -> None:
     with part_file(archive) as part, tarfile.open(part, "w:gz", compresslevel=1) as packed:
-        for path in sorted(folder.iterdir()):
-            if path.is_file():
-                packed.add(path, path.name, filter=_readable)
+        for name, path in _files_of(folder):
+            packed.add(path, name, filter=_readable)
+
+
+def _files_of(folder: Path) -> list[tuple[str, Path]]:
+    """Every file of a folder, with its path there."""
+    return [(path.name, path) for path in sorted(folder.iterdir()) if path.is_file()]
 
 
 def _readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
