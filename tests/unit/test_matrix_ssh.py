@@ -230,6 +230,15 @@ def test_machines_that_are_sent_the_same_at_once_do_not_disturb_each_other(
     assert not list((workspace.root / "archives").iterdir())
 
 
+def test_folders_in_a_folder_are_sent_and_count(far, workspace, model):
+    runner = Ssh("ssh://z", None, workspace)
+    there = runner._send_folder(model)
+    assert (far / there / "inputs" / "a.npy").read_text() == "numbers"
+    (model / "inputs" / "a.npy").write_text("other numbers")
+    assert runner._send_folder(model) != there
+    runner.machine.close()
+
+
 def test_what_was_sent_is_not_missed_when_the_answer_is_lost(far, workspace, model, monkeypatch):
     once = OpenSsh._once
 

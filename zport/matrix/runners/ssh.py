@@ -251,8 +251,9 @@ def _pack_folder(folder: Path, archive: Path) -> None:
 
 
 def _files_of(folder: Path) -> list[tuple[str, Path]]:
-    """Every file of a folder, with its path there."""
-    return [(path.name, path) for path in sorted(folder.iterdir()) if path.is_file()]
+    """Every file of a folder and of those in it, with its path there."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), path) for path in paths]
 
 
 def _readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
