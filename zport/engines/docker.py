@@ -7,12 +7,12 @@ import json
 import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Timer
+from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 
 from zport.engines import TIMED_OUT, ImageFacts, Mount, is_loopback, repository_of
@@ -86,7 +86,8 @@ class Docker:
                 image, list(command), platform=target.oci, volumes=volumes,
                 network_mode="none", detach=True, ulimits=_limits(memory),
             )  # fmt: skip
-            late = Timer(seconds, container.kill)
+            timed_out = Event()
+            late = Timer(seconds, _kill, (container, timed_out))
             late.start()
             try:
                 with log.open("ab") as file:
@@ -94,7 +95,7 @@ class Docker:
                     for chunk in container.logs(stream=True, follow=True):
                         file.write(chunk)
                 status = int(container.wait()["StatusCode"])
-                return TIMED_OUT if late.finished.is_set() else status
+                return TIMED_OUT if timed_out.is_set() else status
             finally:
                 late.cancel()
                 container.remove(force=True)
@@ -247,6 +248,15 @@ class Docker:
             raw = _Chunks(container.export())
             with tarfile.open(fileobj=io.BufferedReader(raw), mode="r|") as archive:
                 yield archive
+
+
+def _kill(container: Any, timed_out: Event) -> None:
+    """Kill a container for taking too long, and say so first: its end may be seen before this."""
+    from docker.errors import APIError
+
+    timed_out.set()
+    with suppress(APIError):  # It has just ended by itself.
+        container.kill()
 
 
 def _limits(memory: int | None) -> list[Any]:
