@@ -12,6 +12,7 @@ from rich.console import Console
 
 from zport.engines import TIMED_OUT
 from zport.errors import EngineError
+from zport.matrix.cells import AGENT_SAYS_NO
 from zport.matrix.run import CellRunner
 from zport.progress import Progress
 
@@ -109,21 +110,45 @@ def test_a_known_cell_is_not_run_again(cell, runner):
     assert sorted(names(came)) == ["one", "two"]
 
 
-def test_a_cell_that_ran_out_of_less_time_than_it_has_now_is_run_again(cell, workspace):
-    def run(patience):
-        made_up = MadeUp()
-        progress = Progress(Console(file=io.StringIO()), workspace, "test")
-        found = CellRunner(workspace, progress, patience).run([late], [made_up], lambda _: None)
-        return made_up.served, found[0].failure
+@pytest.fixture
+def again(cell, workspace):
+    """Runs a cell whose record is changed before; the names of the cells that were served."""
+    one = cell("one")
+    one.verbs = ("predict", "bench")
+    record = workspace.results / "cells" / one.title / "run.json"
 
-    late = cell("late")
-    assert run(1) == ([["late"]], None)
-    record = workspace.results / "cells" / late.title / "run.json"
-    written = json.loads(record.read_text()) | {"predict": TIMED_OUT}
-    record.write_text(json.dumps(written))
-    assert run(1) == ([], "timeout")
-    assert run(10) == ([["late"]], None)
-    assert run(10) == ([], None)
+    def run(patience=1, memory=1 << 30, **changed):
+        if changed:
+            record.write_text(json.dumps(json.loads(record.read_text()) | changed))
+        made_up = MadeUp(memory=memory)
+        progress = Progress(Console(file=io.StringIO()), workspace, "test")
+        CellRunner(workspace, progress, patience).run([one], [made_up])
+        return [name for batch in made_up.served for name in batch]
+
+    assert run() == ["one"]
+    return run
+
+
+@pytest.mark.parametrize("verb", ["predict", "bench"])
+def test_a_cell_that_ran_out_of_less_time_than_it_has_now_is_run_again(again, verb):
+    assert again(**{verb: TIMED_OUT}) == []
+    assert again(memory=1 << 40) == []
+    assert again(patience=10) == ["one"]
+    assert again(patience=10) == []
+
+
+@pytest.mark.parametrize("verb", ["predict", "bench"])
+@pytest.mark.parametrize("status", [137, -9, -6, 70, 6])
+def test_a_cell_that_failed_with_less_memory_than_it_has_now_is_run_again(again, verb, status):
+    assert again(**{verb: status}) == []
+    assert again(memory=1 << 29, patience=10) == []
+    assert again(memory=1 << 31) == ["one"]
+    assert again(memory=1 << 31) == []
+
+
+def test_what_loadgen_calls_invalid_stays_so(again):
+    assert again(bench=AGENT_SAYS_NO) == []
+    assert again(memory=1 << 40, patience=10) == []
 
 
 def test_a_container_that_dies_takes_one_cell_with_it(cell, runner):

@@ -84,6 +84,19 @@ def read_run(cell: Cell, folder: Path) -> CellRun:
     return CellRun(cell, folder, failure, reason, bench, record.get("seconds", {}))
 
 
+def shortages(record: dict[str, Any], cell: Cell) -> tuple[bool, bool]:
+    """Whether a command of the cell ran out of time, and whether one may have of memory.
+
+    Want of memory has no status of its own: frameworks die of it, raise, or call the model
+    unsupported. LoadGen's verdict is never due to it.
+    """
+    statuses = {verb: record.get(verb) or 0 for verb in cell.verbs}
+    if statuses.get("bench") == AGENT_SAYS_NO:
+        del statuses["bench"]
+    late = TIMED_OUT in statuses.values()
+    return late, any(status not in (0, TIMED_OUT) for status in statuses.values())
+
+
 def _is_there(path: Path) -> bool:
     """Whether the agent program wrote it, and not the model's own code another one."""
     if path.name != "result.json":

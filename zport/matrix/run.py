@@ -15,11 +15,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from zport.engines import TIMED_OUT
 from zport.errors import EngineError
 from zport.matrix.batch import Batch, batch_of
 from zport.matrix.cells import Cell, CellRun
-from zport.matrix.outcome import keep_dead, keep_served, read_run
+from zport.matrix.outcome import keep_dead, keep_served, read_run, shortages
 from zport.matrix.runners import Runner
 from zport.progress import Progress
 from zport.workspace import Workspace, read_json
@@ -79,12 +78,15 @@ class CellRunner:
         return (self.folder(cell) / "run.json").exists()
 
     def _counts(self, cell: Cell, runner: Runner) -> bool:
-        """Whether it was run, and did not run out of less time than it would have now."""
+        """Whether it was run, and did not fail with less than it would have now."""
         record = read_json(self.folder(cell) / "run.json")
         if record is None:
             return False
-        is_late = record.get(cell.verbs[0]) == TIMED_OUT
-        return not (is_late and record["limit"] < self.limit(cell, runner))
+        late, failed = shortages(record, cell)
+        return not (
+            (late and record["limit"] < self.limit(cell, runner))
+            or (failed and record["memory"] < runner.memory)
+        )
 
     def _run_place(self, cells: Sequence[Cell], runners: Sequence[Runner], done: Done) -> None:
         """Image after image on one machine, the reference's first: the others wait for it."""
