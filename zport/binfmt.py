@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,15 +64,29 @@ def emulator_registered(target: Target, kernel: Path = KERNEL) -> bool:
     return entry is not None and entry.fault is None
 
 
-def emulator_version(target: Target, kernel: Path = KERNEL) -> str | None:
-    """What the registered emulator of a target says of its version, or None."""
+def emulator_version(
+    target: Target, kernel: Path = KERNEL, definitions: Path = DEFINITIONS
+) -> str | None:
+    """What the emulator of a target says of its version: the registered one, else the one that
+    would be. None where there is none, or it does not say."""
     entry = registration(target.emulator, kernel)
-    if entry is None or not Path(entry.interpreter).exists():
+    if entry:
+        return _said_version(Path(entry.interpreter).resolve())
+    try:
+        line = _definition(target.emulator, definitions)
+    except HostError:
         return None
+    return _said_version(Path(line.split(":")[-2]).resolve())
+
+
+@cache
+def _said_version(program: Path) -> str | None:
     # By its own name: called by its link's name it would take the option for a program.
-    command = [str(Path(entry.interpreter).resolve()), "--version"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return told.splitlines()[0] if told else None
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.splitlines()[0] if done.stdout else None
 
 
 def register_emulators(

@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 from zport_agent.loadgen.conf import read_conf
 
-from zport.bench import record as records
 from zport.bench.record import PointResult, not_conforming, read_result, write_record
 from zport.bench.run import Bench, PointRunner, folder_of, plan_points
 from zport.bench.sweep import (
@@ -27,6 +26,7 @@ from zport.bench.sweep import (
 )
 from zport.bench.table import print_results, summary, went_wrong
 from zport.errors import UsageError
+from zport.matrix import cells
 from zport.matrix.cells import Cell, CellRun
 from zport.matrix.runners import Place, find_runner
 from zport.progress import Progress
@@ -97,6 +97,16 @@ def test_runs_of_one_point_have_its_key_and_their_own_names(cell):
 def test_whatever_is_asked_is_in_the_key(cell, change):
     assert points(cell())[0].key != points(cell(), **change)[0].key
     assert points(cell())[0].key == points(cell())[0].key
+
+
+def test_the_emulator_is_in_the_key_where_there_is_one(cell, monkeypatch):
+    def keys(version):
+        monkeypatch.setattr(cells, "emulator_version", lambda target: version)
+        made = (cell("t", EMULATED, "qemu"), cell("t", EMULATED, "ssh://z"), cell())
+        return [points(one)[0].key for one in made]
+
+    before, after = keys("7.2"), keys("9.0")
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True, True]
 
 
 def test_flags_say_all_of_it(cell):
@@ -204,7 +214,7 @@ def left_by(workspace, point, status=0, bench=None, log=""):
 
 
 def test_a_record_has_all_circumstances_and_where_its_parts_are(cell, workspace, monkeypatch):
-    monkeypatch.setattr(records, "emulator_version", lambda target: "7.2")
+    monkeypatch.setattr(cells, "emulator_version", lambda target: "7.2")
     point, accuracy = points(cell("tiny", EMULATED, "qemu"), accuracy=True)
     results = [
         left_by(workspace, point, bench=bench_json()),
@@ -218,7 +228,7 @@ def test_a_record_has_all_circumstances_and_where_its_parts_are(cell, workspace,
     assert record.items() >= {
         "model": "tiny", "agent": "a", "target": "s390x", "runner": "qemu", "emulated": True,
         "threads": 1, "batch": 1, "scenario": "Server", "basis": "emulation", "conforming": False,
-        "image_key": "image-s390x", "framework": {"name": "f", "version": "1.0"},
+        "image_key": "image-s390x", "emulator": "7.2", "framework": {"name": "f", "version": "1.0"},
         "parts": {"performance": "performance", "accuracy": "accuracy"},
         "settings": {"min_duration_ms": {"value": 0, "from": "emulation"}},
         "task_accuracy": {"answers": 2, "right": 1, "fraction": 0.5},

@@ -123,6 +123,27 @@ def test_an_entry_of_the_kernel_is_read(kernel):
     assert binfmt.emulator_registered(TARGET, kernel)
 
 
+def test_the_version_of_an_emulator_is_the_same_before_it_is_registered(
+    kernel, definitions, tmp_path
+):
+    def version():
+        return binfmt.emulator_version(TARGET, kernel, definitions)
+
+    program = tmp_path / "emulator"
+    program.write_text("#!/bin/sh\necho version 7.2 of $0\n")
+    program.chmod(0o755)
+    (tmp_path / "link").symlink_to(program)
+    definition = definitions / f"{TARGET.emulator}.conf"
+    definition.write_text(DEFINITION.replace("/opt/emulator", str(tmp_path / "link")))
+    assert version() == f"version 7.2 of {program}"
+    definition.unlink()
+    assert version() is None
+    (kernel / TARGET.emulator).write_text(ENTRY.replace("/opt/emulator", str(tmp_path / "link")))
+    assert version() == f"version 7.2 of {program}"
+    (kernel / TARGET.emulator).write_text(ENTRY)
+    assert version() is None
+
+
 @pytest.mark.parametrize(
     ("entry", "fault"),
     [

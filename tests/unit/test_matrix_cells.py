@@ -9,6 +9,7 @@ import pytest
 from zport.agents import load_agents
 from zport.cli.matrix import run_pytest
 from zport.errors import UsageError
+from zport.matrix import cells
 from zport.matrix.cells import Cell, refuse_unproven
 from zport.models import load_models
 from zport.targets import DEFAULT, REFERENCE
@@ -62,3 +63,20 @@ def test_without_cells_pytest_collects_nothing_else(monkeypatch):
     monkeypatch.setattr(pytest, "main", lambda *arguments, **named: pytest.fail("it was run"))
     with pytest.raises(UsageError, match="no cell is left to run"):
         run_pytest(SimpleNamespace(), [])
+
+
+def test_a_cell_of_another_emulator_is_another_cell(cell, monkeypatch):
+    def keys(version):
+        monkeypatch.setattr(cells, "emulator_version", lambda target: version)
+        return [cell(DEFAULT, runner).key for runner in ("qemu", "native", "ssh://far")]
+
+    before, after, unknown = keys("7.2"), keys("9.0"), keys(None)
+    assert before[0] != after[0]
+    assert unknown[0] not in (before[0], after[0])
+    assert before[1:] == after[1:] == unknown[1:]
+
+
+def test_keys_of_cells_on_real_processors_stay(cell):
+    """Else what was measured on them would have to be measured again."""
+    keys = [cell(DEFAULT, runner).key for runner in ("native", "ssh://far")]
+    assert keys == ["3c33a2e19e512861", "b979724a9f57054e"]

@@ -19,7 +19,7 @@ from zport.engines import TIMED_OUT
 from zport.errors import BuildError, DefinitionError, UsageError, VerdictError
 from zport.progress import Progress
 from zport.recipes import Suite, load_recipe
-from zport.suites import outcomes
+from zport.suites import outcomes, run
 from zport.suites.outcomes import (
     Difference,
     KnownDifference,
@@ -205,6 +205,14 @@ def test_a_suite_that_ran_is_kept_and_not_run_again(workspace, status, junit):
     assert first[0].outcomes.counts["failed"] == status
     assert suite_runner(workspace, engine).run([suite_plan()]) == first
     assert engine.asked == [("leaf/k", 10)]
+
+
+def test_a_suite_is_run_again_by_another_emulator(workspace, monkeypatch):
+    engine = FakeEngine(leaf=(0, PASSED))
+    for version in ("7.2", "7.2", "9.0"):
+        monkeypatch.setattr(run, "emulator_version", lambda target, version=version: version)
+        suite_runner(workspace, engine).run([suite_plan(), suite_plan(target=S390X)])
+    assert sorted(engine.asked) == [("leaf/k", 10), *[("leaf/k", 10 * EMULATION)] * 2]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from zport_agent.loadgen.settings import departure_phrase
 
 from zport import __version__
 from zport.bench.sweep import Point
-from zport.binfmt import emulator_version
 from zport.job import Job
 from zport.matrix.cells import AGENT_SAYS_NO, CellRun, is_emulated
 from zport.matrix.outcome import LOG, reason_in
@@ -113,7 +112,7 @@ def _record(job: Job, folder: Path, main: PointResult, results: Sequence[PointRe
         "byte_order": point.target.byte_order,
         "runner": point.runner,
         "emulated": main.emulated,
-        "emulator": emulator_version(point.target) if main.emulated else None,
+        "emulator": point.emulator,
         "image": point.agent.step.image,
         "image_key": point.agent.step.key,
         "files_key": point.files_key,

@@ -111,7 +111,7 @@ class Point(Cell):
     def key(self) -> str:
         return digest([
             self.agent.step.key, self.model.definition(), self.files_key, self.runner,
-            asdict(self.setup),
+            asdict(self.setup), *([self.emulator] if self.emulator else []),
         ])[:16]  # fmt: skip
 
     @property

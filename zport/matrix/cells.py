@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zport.agents import Agent
+from zport.binfmt import emulator_version
 from zport.errors import UsageError
 from zport.models import Model
 from zport.plan.planner import AgentPlan
 from zport.targets import REFERENCE, Target
 from zport.workspace import digest, read_json
 
+EMULATING = "qemu"
+"""The runner whose processor this machine emulates."""
 EMULATOR = "QEMU"
 """What an emulated machine says is its manufacturer, where it says anything."""
 
@@ -48,7 +51,8 @@ def nothing_left() -> UsageError:
 
 @dataclass(frozen=True)
 class Cell:
-    """A run to make: its key covers the image, the model's files and inputs, and the runner.
+    """A run to make: its key covers the image, the model's files and inputs, and the runner, with
+    the version of its emulator.
 
     ``runner`` is the runner's name (:mod:`zport.matrix.runners`), ``measured`` whether LoadGen
     runs too where the answers are there.
@@ -80,6 +84,11 @@ class Cell:
         return "://" in self.runner
 
     @property
+    def emulator(self) -> str | None:
+        """The version of what emulates the processor on this machine; None where nothing does."""
+        return emulator_version(self.target) if self.runner == EMULATING else None
+
+    @property
     def is_reference(self) -> bool:
         """Whether the others are compared with this one."""
         return self.target == REFERENCE and not self.is_remote
@@ -109,13 +118,15 @@ class Cell:
         }
         if not (self.measured or self.is_reference):
             parts["verbs"] = self.verbs
+        if self.emulator:
+            parts["emulator"] = self.emulator
         return digest(parts)[:16]
 
 
 def is_emulated(runner: str, result: Mapping[str, Any] | None) -> bool:
     """Whether this machine emulated the processor, or the other one says, in the agent program's
     result, that it is emulated."""
-    return runner == "qemu" or (result or {}).get("info", {}).get("machine") == EMULATOR
+    return runner == EMULATING or (result or {}).get("info", {}).get("machine") == EMULATOR
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from zport.binfmt import emulator_version
 from zport.engines import TIMED_OUT, Engine, Mount
 from zport.errors import BuildError
-from zport.matrix.runners import runner_of
+from zport.matrix.runners import QEMU, runner_of
 from zport.progress import Progress
 from zport.suites.outcomes import Outcomes, read_outcomes
 from zport.suites.plan import SuitePlan
@@ -66,7 +67,10 @@ class SuiteRunner:
             return list(pool.map(self._run, plans))
 
     def _run(self, plan: SuitePlan) -> SuiteRun:
-        key = digest([plan.step.key, plan.suite.model_dump(), list(PYTEST)])[:16]
+        parts = [plan.step.key, plan.suite.model_dump(), list(PYTEST)]
+        if runner_of(plan.target, self.host) == QEMU:
+            parts.append(emulator_version(plan.target))
+        key = digest(parts)[:16]
         folder = self.workspace.results / "suites" / f"{plan.step.name}-{key}"
         with self.workspace.exclusive(f"suite-{folder.name}"):
             if not (folder / "run.json").exists():

@@ -10,12 +10,13 @@ from typing import NamedTuple, Protocol
 from zport.engines import Engine
 from zport.errors import UsageError
 from zport.matrix.batch import Batch
+from zport.matrix.cells import EMULATING
 from zport.matrix.runners.local import Local
 from zport.matrix.runners.ssh import Ssh
 from zport.targets import Target
 from zport.workspace import Workspace
 
-NATIVE, QEMU, SSH = "native", "qemu", "ssh://"
+NATIVE, QEMU, SSH = "native", EMULATING, "ssh://"
 
 
 class Runner(Protocol):
