@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
+from filelock import Timeout
 from rich.console import Console
 from test_publish_trust import PLAN, step_with
 
@@ -12,6 +13,7 @@ from zport import job as job_module
 from zport.errors import HostError, TrustError
 from zport.job import SPACE, Job, Request
 from zport.provenance import image_provenance
+from zport.publish import rebuild as module
 from zport.publish.rebuild import rebuild
 from zport.publish.verify import VerifiedImage
 
@@ -80,6 +82,27 @@ def test_without_space_nothing_is_built(job, monkeypatch):
     statement = image_provenance(PLAN.step, "leaf", DIGEST, [])
     with pytest.raises(HostError, match="a full disk"):
         rebuild(image_with(statement), lambda agent, target: job)
+
+
+def test_nobody_else_writes_the_steps_context_meanwhile(job, workspace, monkeypatch):
+    free = []
+
+    def look(*_):
+        try:
+            with workspace.exclusive(f"step-{PLAN.step.name}", seconds=0):
+                free.append(True)
+        except Timeout:
+            free.append(False)
+
+    engine = job.request.engine
+    engine.build, engine.export, engine.remove = look, look, look
+    monkeypatch.setattr(job.builder, "build", lambda steps: None)
+    monkeypatch.setattr(module, "write_context", look)
+    monkeypatch.setattr(module, "make_canonical", lambda layout: {"digest": DIGEST})
+    monkeypatch.setattr(module, "read_manifest", lambda *_: {"config": {"digest": DIGEST}})
+    statement = image_provenance(PLAN.step, "leaf", DIGEST, [])
+    assert rebuild(image_with(statement), lambda agent, target: job) == DIGEST
+    assert free == [False] * 4
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,10 @@ def _build_again(job: Job, own: AgentPlan) -> tuple[str, str]:
         job.builder.build(missing)
     step = replace(own.step, repository=f"{own.step.repository}-rebuilt")
     log = job.progress.log(f"rebuild-{step.name}")
-    with TemporaryDirectory(dir=make_folder(exports(workspace)), prefix=".rebuild.") as name:
+    with (
+        TemporaryDirectory(dir=make_folder(exports(workspace)), prefix=".rebuild.") as name,
+        workspace.exclusive(f"step-{step.name}"),
+    ):
         with job.progress.live(), job.progress.step(step):
             context = write_context(step, workspace, job.fetcher, log)
             engine.build(context, step.image, step.target, step.epoch, log)
