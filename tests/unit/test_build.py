@@ -1,7 +1,9 @@
 """The scheduler: what is built, in which order, and what a failure stops."""
 
 import io
+import json
 import threading
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -10,8 +12,9 @@ from zport.errors import BuildError, HostError
 from zport.progress import Progress
 from zport.sources.fetch import Fetcher
 from zport.sources.pypi import Index
+from zport.steps.bake import write_bake
 from zport.steps.build import Builder, last_build, missing_steps, why_build
-from zport.steps.step import ContextFile, Step
+from zport.steps.step import ContextFile, Step, step_key
 from zport.targets import TARGETS
 
 TARGET = TARGETS["s390x"]
@@ -186,3 +189,46 @@ def test_why_a_step_is_built_is_told(build, workspace):
     files = (ContextFile.text("folder/file", "changed"), one.context[1])
     other = Step(**{**one.__dict__, "context": files, "key": "0002"})
     assert why_build(workspace, other) == "changed: folder/file"
+
+
+@pytest.fixture
+def patched():
+    """A step whose context has a patch with some text; its Dockerfile is always the same."""
+
+    def make(text: str) -> Step:
+        one = step("wheel")
+        context = (*one.context, ContextFile.text("patches/0001.patch", text))
+        return replace(one, context=context, key=step_key(one.dockerfile, [*context]))
+
+    return make
+
+
+def test_a_bake_file_names_no_key_over_another_context(build, patched, workspace):
+    def baked(one: Step) -> str:
+        """The patch in the context of what the bake file calls by the step's key."""
+        written = write_bake({"wheel": one}, ["wheel"], workspace, Fetcher(workspace, Index()))
+        target = json.loads(written.read_text())["target"]["wheel"]
+        assert target["tags"] == [one.image]
+        return (written.parent / target["context"] / "patches/0001.patch").read_text()
+
+    old, new = patched("old"), patched("new")
+    assert baked(old) == "old"
+    assert baked(new) == "new"
+    build(Recorder(), {"wheel": new})
+    assert baked(old) == "old"
+    assert sorted(path.name for path in (workspace.plan / "wheel").iterdir()) == [
+        "Dockerfile", "folder", "patches", "tool",
+    ]  # fmt: skip
+
+
+def test_a_context_that_is_right_stays_and_one_that_is_lost_is_written_again(patched, workspace):
+    one, folder = patched("text"), workspace.plan / "wheel"
+
+    def bake_it() -> int:
+        write_bake({"wheel": one}, ["wheel"], workspace, Fetcher(workspace, Index()))
+        return folder.stat().st_ino
+
+    assert bake_it() == bake_it()
+    folder.rename(workspace.root / "away")
+    bake_it()
+    assert (folder / "patches/0001.patch").read_text() == "text"

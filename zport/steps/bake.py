@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zport.sources.fetch import Fetcher
-from zport.steps.context import write_context
+from zport.steps.context import has_context, write_context
 from zport.steps.step import Step
 from zport.workspace import Workspace, write_json
 
@@ -27,8 +27,7 @@ def write_bake(
     """Write the bake file of that name to ``plan/``, and every context that it names."""
     for step in steps.values():
         with workspace.exclusive(f"step-{step.name}"):
-            written = workspace.plan / step.name / "Dockerfile"
-            if not written.exists() or written.read_text() != step.dockerfile:
+            if not has_context(step, workspace):
                 write_context(step, workspace, fetcher, workspace.logs / f"context-{step.name}.log")
     return write_json(workspace.plan / f"{name}.json", bake(steps, wanted))
 

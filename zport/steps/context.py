@@ -13,7 +13,14 @@ from zport.engines.process import DIE_WITH_PARENT
 from zport.errors import BuildError, HostError
 from zport.sources.fetch import Fetcher, Member, Remote
 from zport.steps.step import BootstrapRoot, ContextFile, Derived, Step
-from zport.workspace import Workspace, make_folder, part_file, part_folder, sha256_file
+from zport.workspace import (
+    Workspace,
+    make_folder,
+    part_file,
+    part_folder,
+    sha256_file,
+    write_whole,
+)
 
 
 def fetch_sources(step: Step, fetcher: Fetcher) -> None:
@@ -29,19 +36,36 @@ def fetch_sources(step: Step, fetcher: Fetcher) -> None:
 
 
 def write_context(step: Step, workspace: Workspace, fetcher: Fetcher, log: Path) -> Path:
-    """The step's folder with its Dockerfile and context, moved in whole. Fetches first."""
+    """The step's folder with its Dockerfile and context, moved in whole. Fetches first.
+
+    The caller holds the step's lock. The step's key is kept beside the folder and says what it
+    holds; not in it, where an image could take it up.
+    """
     fetch_sources(step, fetcher)
     for file in step.context:
         if isinstance(file.source, BootstrapRoot):
             _bootstrap(file, step.epoch, workspace, fetcher, log)
-    folder = workspace.plan / step.name
+    folder, key = make_folder(workspace.plan) / step.name, _key_of_context(step, workspace)
+    key.unlink(missing_ok=True)
     with part_folder(folder) as part:
         (part / "Dockerfile").write_text(step.dockerfile)
         for file in step.context:
             if ".." in Path(file.path).parts or Path(file.path).is_absolute():
                 raise BuildError(f"the file name {file.path!r} leaves the context", where=step.name)
             _place(file, make_folder((part / file.path).parent) / Path(file.path).name, fetcher)
+    write_whole(key, step.key)
     return folder
+
+
+def has_context(step: Step, workspace: Workspace) -> bool:
+    """Whether the step's folder is there and holds what its key says."""
+    key = _key_of_context(step, workspace)
+    there = (workspace.plan / step.name / "Dockerfile").exists() and key.exists()
+    return there and key.read_text() == step.key
+
+
+def _key_of_context(step: Step, workspace: Workspace) -> Path:
+    return workspace.plan / f"{step.name}.key"
 
 
 def _place(file: ContextFile, path: Path, fetcher: Fetcher) -> None:
