@@ -113,6 +113,48 @@ def test_a_server_that_compresses_what_it_can_is_told_not_to(server, served, fet
     assert len(server.asked) == 1
 
 
+def tagged(asked: list, tag: str, content: bytes, after: int | None = None):
+    """A server whose file has that tag and content, and that may break after so many bytes; it goes
+    on with any file, whatever it is ``asked`` for."""
+
+    def answer(handler, _):
+        start = start_of(("", handler.headers["Range"]))
+        asked.append((start, handler.headers["If-Range"]))
+        handler.send_response(206 if start else 200)
+        handler.send_header("Content-Length", str(len(content) - start))
+        if tag:
+            handler.send_header("ETag", tag)
+        handler.end_headers()
+        handler.wfile.write(content[start : after or len(content)])
+        handler.close_connection = after is not None
+
+    return answer
+
+
+OTHER = bytes(reversed(CONTENT))
+
+
+@pytest.mark.parametrize(
+    ("tags", "starts_over"),
+    [
+        (('"1"', '"1"'), False), (('"1"', '"2"'), True), (("", ""), True), (('"1"', ""), True),
+        (('W/"1"', 'W/"1"'), True),
+    ],
+)  # fmt: skip
+def test_of_a_file_without_a_pin_no_two_are_joined(server, tmp_path, tags, starts_over):
+    part, url = tmp_path / "part", server.url("/leaf")
+    server.files["/leaf"] = CONTENT
+    content, asked = OTHER if starts_over else CONTENT, []
+    server.script.append(tagged(asked, tags[0], CONTENT, 300_000))
+    server.script.extend([tagged(asked, tags[1], content)] * 3)
+    part.write_bytes(b"left by an earlier run")
+    download(url, part, where="leaf", pinned=False)
+    assert part.read_bytes() == content
+    assert asked[0] == (0, None)
+    assert asked[1][1] == (tags[0] if tags[0].startswith('"') else None)
+    assert (asked[-1][0] == 0) == starts_over
+
+
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_a_passing_failure_is_tried_again_with_longer_pauses(server, served, fetcher, naps, code):
     server.script.extend([refuse(code)] * (ATTEMPTS - 1))

@@ -5,10 +5,12 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from loopback import cut, refuse
 from typer.testing import CliRunner
 from zport_agent.manifest import load_manifest
 
@@ -19,6 +21,7 @@ from zport.models.foreign import Foreign, manifest_files, read_foreign
 from zport.models.importing import Wish, judge, modules_of, write_model
 from zport.models.table import foreign_as_json
 from zport.models.weights import Weights, places
+from zport.sources import fetch
 from zport.sources.fetch import Fetcher
 from zport.sources.pypi import Index
 from zport.workspace import Workspace
@@ -231,6 +234,22 @@ def test_what_was_fetched_once_is_known_without_a_network(put, tmp_path: Path, s
     assert fetched.manifest.model.graph_checksum == f"sha256:{sha256}"
     (tmp_path / "foreign" / "served" / "new.onnx").unlink()
     assert weights(tmp_path).examined(judged).runnable
+
+
+def test_what_an_interrupted_run_left_is_not_joined_with_another_file(
+    put, tmp_path: Path, server, monkeypatch
+) -> None:
+    monkeypatch.setattr(fetch, "time", SimpleNamespace(sleep=lambda _: None))
+    model = {"graph_path": server.url("/new.onnx"), "is_archive": False}
+    judged = judge(read_foreign(put(second(model=model))), [AGENT], Wish((tmp_path / "a.npy",)))
+    server.files["/new.onnx"] = b"old " * 100_000
+    server.script.extend([cut(after=200_000), *[refuse(503)] * (fetch.ATTEMPTS - 1)])
+    assert "503" in said(weights(tmp_path, fetch=True).examined(judged))
+    new = server.files["/new.onnx"] = b"new " * 100_000
+    one = weights(tmp_path, fetch=True).examined(judged)
+    assert one.runnable, said(one)
+    assert one.manifest
+    assert one.manifest.model.graph_checksum == f"sha256:{hashlib.sha256(new).hexdigest()}"
 
 
 def test_a_file_that_was_changed_since(put, tmp_path: Path, served: str) -> None:

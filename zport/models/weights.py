@@ -126,7 +126,7 @@ class Weights:
             if not self.fetch:
                 return None
             part = make_folder(workspace.cache) / f"{note.stem}.part"
-            download(url, part, where=url)
+            download(url, part, where=url, pinned=bool(checksum))
             found = {"url": url, "sha256": sha256_file(part), "md5": _md5(part)}
             _require(url, checksum, found, part)
             admit(part, self.fetcher.cached(found["sha256"]), found["sha256"], where=url)

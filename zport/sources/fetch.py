@@ -195,8 +195,11 @@ def _place_of(source: Remote) -> str:
     return str(source)
 
 
-def download(url: str, part: Path, *, where: str) -> None:
+def download(url: str, part: Path, *, where: str, pinned: bool = True) -> None:
     """Bring a URL into ``part``, going on where an earlier try stopped.
+
+    Without a pin nobody would see that two files were joined: then what an earlier call left is
+    thrown away, and only that is gone on with which the server says is unchanged.
 
     Raises :class:`FetchError` after the last attempt, with the reason of that one.
     """
@@ -205,9 +208,10 @@ def download(url: str, part: Path, *, where: str) -> None:
         _copy(Path(url2pathname(parts.path)), part, where)
         return
     reason = ""
+    seen: dict[str, str] | None = None if pinned else {}
     for attempt in range(ATTEMPTS):
         time.sleep((2**attempt - 1) / 2)
-        reason, passing = _attempt(url, part)
+        reason, passing = _attempt(url, part, seen)
         if not reason:
             return
         if not passing:
@@ -215,7 +219,8 @@ def download(url: str, part: Path, *, where: str) -> None:
     raise FetchError(
         f"cannot fetch {parts.path.rsplit('/', 1)[-1]}: {reason}",
         where=where,
-        next_step="check the network; the next run goes on where this one stopped",
+        next_step="check the network; the next run "
+        + ("goes on where this one stopped" if pinned else "begins anew: nothing pins the file"),
     )
 
 
@@ -232,13 +237,20 @@ def _copy(source: Path, part: Path, where: str) -> None:
             raise disk_error(error, part) from error
 
 
-def _attempt(url: str, part: Path) -> tuple[str, bool]:
-    """One try; returns why it failed, or nothing, and whether another try may do better."""
+def _attempt(url: str, part: Path, seen: dict[str, str] | None) -> tuple[str, bool]:
+    """One try; returns why it failed, or nothing, and whether another try may do better.
+
+    ``seen`` has the header by which the server tells whether the file is still that of which a part
+    is there, or nothing where it cannot; None for a file that is pinned.
+    """
     import requests
 
+    if seen == {}:
+        part.unlink(missing_ok=True)
     have = part.stat().st_size if part.exists() else 0
     # The file as it is: a server may offer it compressed once more, and ranges then count that.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    headers = {"Accept-Encoding": "identity"}
+    headers |= {"Range": f"bytes={have}-", **(seen or {})} if have else {}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=(15, 60)) as answer:
             if answer.status_code == requests.codes.requested_range_not_satisfiable:
@@ -247,7 +259,10 @@ def _attempt(url: str, part: Path) -> tuple[str, bool]:
             if not answer.ok:
                 passing = answer.status_code >= 500 or answer.status_code in PASSING
                 return f"HTTP {answer.status_code} {answer.reason}", passing
-            mode = "ab" if answer.status_code == requests.codes.partial_content else "wb"
+            rest = answer.status_code == requests.codes.partial_content
+            if seen is not None and not _is_same(seen, answer.headers.get("ETag", ""), rest):
+                return "the file was changed meanwhile", True
+            mode = "ab" if rest else "wb"
             with part.open(mode) as file:
                 for chunk in answer.iter_content(CHUNK):
                     file.write(chunk)
@@ -256,6 +271,17 @@ def _attempt(url: str, part: Path) -> tuple[str, bool]:
     except OSError as error:
         raise disk_error(error, part) from error
     return "", False
+
+
+def _is_same(seen: dict[str, str], tag: str, rest: bool) -> bool:
+    """Whether an answer belongs to what is there of an unpinned file: a new whole one always does,
+    and a rest by its tag. What was seen of it is noted, or forgotten."""
+    same = not rest or seen.get("If-Range") == tag
+    if not rest or not same:
+        seen.clear()
+    if not rest and tag.startswith('"'):  # Others, W/"...", are of files that mean the same.
+        seen["If-Range"] = tag
+    return same
 
 
 def admit(part: Path, path: Path, sha256: str, *, where: str) -> None:
