@@ -67,7 +67,7 @@ class SuiteRunner:
             return list(pool.map(self._run, plans))
 
     def _run(self, plan: SuitePlan) -> SuiteRun:
-        parts = [plan.step.key, plan.suite.model_dump(), list(PYTEST)]
+        parts: list[object] = [plan.step.key, plan.suite.model_dump(), list(PYTEST)]
         if runner_of(plan.target, self.host) == QEMU:
             parts.append(emulator_version(plan.target))
         key = digest(parts)[:16]
