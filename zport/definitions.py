@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
@@ -13,6 +14,8 @@ from pydantic.fields import FieldInfo
 from zport.errors import DefinitionError
 
 Line = Annotated[str, StringConstraints(pattern=r"^[^\n]*$")]
+SHOWN = 200
+"""Characters of a wrong value that a message has."""
 
 
 class Definition(BaseModel):
@@ -24,18 +27,55 @@ class Definition(BaseModel):
 D = TypeVar("D", bound=Definition)
 
 
+def read_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """The text of a file. Raises :class:`DefinitionError` for one that cannot be read or decoded:
+    it is absent, a folder, a link that leads nowhere or round in a ring, or no text."""
+    try:
+        return path.read_text(encoding=encoding, errors=errors)
+    except OSError as error:
+        link = " (it is a link)" if os.path.islink(path) else ""  # noqa: PTH114 - a path too long
+        raise DefinitionError(
+            f"cannot read it: {(error.strerror or str(error)).lower()}{link}",
+            where=path,
+            next_step="put a text file there, or mend the path",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DefinitionError(
+            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}",
+            where=path,
+            next_step="save it as UTF-8",
+        ) from error
+    except ValueError as error:
+        raise DefinitionError(f"not the path of a file: {error}", where=repr(str(path))) from error
+
+
+def read_toml(path: Path, *, encoding: str = "utf-8") -> dict[str, Any]:
+    """What a TOML file holds. Raises :class:`DefinitionError` as :func:`read_text` does, and for
+    what is no TOML or beyond what can be parsed."""
+    text = read_text(path, encoding=encoding)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(
+            f"not valid TOML: {parser_words(error)}",
+            where=path,
+            next_step="mend the line that is named"
+            if isinstance(error, tomllib.TOMLDecodeError)
+            else "mend the value that is too large, or write the file again",
+        ) from error
+
+
+def parser_words(error: ValueError | RecursionError) -> str:
+    """Why a parser of TOML, JSON or YAML did not take a text."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    # Python goes on with how a program could raise its limit of digits.
+    return str(error).partition("; use sys.")[0]
+
+
 def load_definition(path: Path, schema: type[D]) -> D:
     """The definition in a TOML file. Raises :class:`DefinitionError` for the first thing wrong."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DefinitionError("no such file", where=path) from error
-    except UnicodeDecodeError as error:
-        raise DefinitionError(f"not UTF-8 text: {error.reason}", where=path) from error
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(
-            f"not valid TOML: {error}", where=path, next_step="mend the line that is named"
-        ) from error
+    raw = read_toml(path)
     try:
         return schema.model_validate(raw)
     except ValidationError as error:
@@ -58,7 +98,7 @@ def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> De
             where=f"{path}: {field}",
             next_step=f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}",
         )
-    found = "" if first["type"] == "missing" else f", found {value!r}"
+    found = "" if first["type"] == "missing" else f", found {_shown(value)}"
     others = len(error.errors()) - 1
     message = first["msg"].removeprefix("Value error, ")
     return DefinitionError(
@@ -66,6 +106,16 @@ def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> De
         where=f"{path}: {field}",
         next_step=f"mend this field; {others} more follow" if others else "mend this field",
     )
+
+
+def _shown(value: object) -> str:
+    """A value as it stands in a message, in short."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # A number of thousands of digits can be read as hexadecimal, and not be written.
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _fields_at(
@@ -124,7 +174,8 @@ def require_named(name: str, expected: str, where: Path) -> None:
 def require_inside(folder: Path, name: str, *, where: Path) -> None:
     """Raise :class:`DefinitionError` for a file that a definition names and that lies, links
     followed, outside the definition's folder."""
-    if not (folder / name).resolve().is_relative_to(folder.resolve()):
+    # pathlib's own resolve() knows no answer for links in a ring.
+    if not Path(os.path.realpath(folder / name)).is_relative_to(os.path.realpath(folder)):
         raise DefinitionError(
             f"{name} leads out of the folder {folder.name}",
             where=where,

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 from test_plan import HOST, S390X, planner, project  # noqa: F401 - project is a fixture
+from unreadable import UNREADABLE, put_unreadable
 
 from zport.agents import load_agents
 from zport.cli.ci import IMAGE, ci
@@ -26,6 +27,7 @@ from zport.workflows.rendering import (
     in_yaml,
     parse_labels,
     pinned,
+    read_actions,
     render_workflow,
 )
 from zport.workflows.tasks import Artefact, Command, Task, Wanted, plan_tasks
@@ -387,9 +389,41 @@ def test_a_wheel_that_is_not_planned_cannot_be_alone(make_job):
     assert "leaf" in caught.value.next_step
 
 
-def test_an_action_without_a_pin_is_refused():
-    with pytest.raises(DefinitionError, match="no pin for actions/setup-python"):
-        pinned("actions/setup-python")
+@pytest.fixture
+def actions(tmp_path, monkeypatch):
+    """A file of pinned actions of the test's own."""
+    path = tmp_path / "actions.toml"
+    monkeypatch.setattr(rendering, "ACTIONS", path)
+    read_actions.cache_clear()
+    yield path
+    read_actions.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text", ["", '"actions/checkout" = 3', '["actions/checkout"]\ncommit = "1"']
+)
+def test_an_action_without_a_pin_is_refused(actions, text):
+    actions.write_text(text)
+    with pytest.raises(DefinitionError, match="no pin for actions/checkout") as caught:
+        pinned("actions/checkout")
+    assert "commit and version" in caught.value.next_step
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_actions_that_cannot_be_read_are_told(actions, kind):
+    path, said = put_unreadable(actions, kind)
+    with pytest.raises(DefinitionError, match=said) as caught:
+        pinned("actions/checkout")
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("text", ["[actions", "a = " + "[" * 20_000, "a = " + "1" * 5000])
+def test_actions_that_are_no_toml_are_told(actions, text):
+    actions.write_text(text)
+    with pytest.raises(DefinitionError, match="not valid TOML") as caught:
+        pinned("actions/checkout")
+    assert caught.value.where == str(actions)
+    assert caught.value.next_step
 
 
 @pytest.mark.parametrize("value", ["a: b", "x", "[ -d a ]", ["a", "b"], {"k/l": "v"}, [], True])

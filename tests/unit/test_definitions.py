@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from unreadable import UNREADABLE, put_unreadable
 
 from zport import agents, recipes
 from zport.agents import AGENTS, Agent, agent_names, load_agents
-from zport.definitions import choose_by_name, load_definition
+from zport.definitions import choose_by_name, load_definition, require_inside
 from zport.errors import DefinitionError, UsageError
 from zport.recipes import Recipe, load_recipe, recipe_names
 from zport.sources.kinds import is_pinned
@@ -140,6 +141,38 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "tiny.toml").write_bytes(b'name = "\xff"')
     with pytest.raises(DefinitionError, match="not UTF-8"):
         load_definition(tmp_path / "tiny.toml", Agent)
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_definition_that_cannot_be_read_is_named(tmp_path, kind):
+    path, said = put_unreadable(tmp_path / "tiny.toml", kind)
+    with pytest.raises(DefinitionError, match=said) as caught:
+        load_definition(path, Agent)
+    assert str(path) in caught.value.where
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("a = " + "[" * 20_000, "nested too deeply", id="deep"),
+        pytest.param("a = " + "1" * 5000, r"not valid TOML: .*5000 digits$", id="digits"),
+        pytest.param("name = 0x" + "1" * 5000, "an? int too large to show", id="hexadecimal"),
+        pytest.param(f"name = [{'1, ' * 5000}]", "found .{200}…$", id="long"),
+    ],
+)
+def test_what_is_beyond_a_parser_is_one_message(tmp_path, text, said):
+    told = refused(tmp_path / "tiny.toml", Agent, text)
+    assert re.search(said, told, re.MULTILINE), told
+    assert "next: " in told
+    assert len(told) < 600
+
+
+def test_links_in_a_ring_are_of_no_folder_and_no_traceback(tmp_path):
+    (tmp_path / "ring").symlink_to("ring")
+    require_inside(tmp_path, "ring", where=tmp_path)
+    with pytest.raises(DefinitionError, match="leads out"):
+        require_inside(tmp_path / "ring", "../up", where=tmp_path)
 
 
 def test_more_mistakes_are_counted(tmp_path):

@@ -1,8 +1,9 @@
 """Patch headers: what is required, and what gates a patch."""
 
 import pytest
+from unreadable import UNREADABLE, put_unreadable
 
-from zport.errors import PatchError
+from zport.errors import DefinitionError, PatchError
 from zport.sources.patches import read_patch, read_patches
 from zport.targets import TARGETS
 
@@ -106,3 +107,12 @@ def test_patches_come_in_the_order_of_their_names(tmp_path):
 
 def test_a_package_without_patches_has_none(tmp_path):
     assert read_patches(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in UNREADABLE if kind not in ("absent", "no text")])
+def test_a_patch_that_cannot_be_read_is_named(tmp_path, kind):
+    path, said = put_unreadable(tmp_path / "0001.patch", kind)
+    with pytest.raises(DefinitionError, match=said) as caught:
+        read_patches(tmp_path)
+    assert caught.value.where == str(path)
+    assert caught.value.next_step

@@ -1,6 +1,7 @@
 """Lock files in pip's hash-checking format."""
 
 import pytest
+from unreadable import UNREADABLE, put_unreadable
 
 from zport.errors import DefinitionError
 from zport.resolve.requirements import Pin, read_pins, require_pinned
@@ -79,3 +80,12 @@ def test_what_a_lock_does_not_satisfy_is_told_with_the_command(tmp_path, text):
     with pytest.raises(DefinitionError, match=f"does not satisfy '{text}'") as caught:
         require_pinned([text], [Pin("leaf", "1.2", frozenset())], lock)
     assert "zport lock tree" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_lock_that_cannot_be_read_is_told_with_the_command(tmp_path, kind):
+    path, said = put_unreadable(tmp_path / "tiny.lock", kind)
+    with pytest.raises(DefinitionError, match=said) as caught:
+        read_pins(path)
+    assert caught.value.where == str(path)
+    assert caught.value.next_step == "zport lock tiny"

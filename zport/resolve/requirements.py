@@ -12,6 +12,7 @@ from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from zport.definitions import read_text
 from zport.distribution import Distribution
 from zport.errors import DefinitionError
 from zport.targets import Target
@@ -55,13 +56,18 @@ def holds(marker: str | None, target: Target, distribution: Distribution) -> boo
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """The pins of a lock file. Raises :class:`DefinitionError` naming the line that is none."""
+    """The pins of a lock file.
+
+    Raises :class:`DefinitionError` for a file that cannot be read, and naming the line that is no
+    pin.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DefinitionError(
-            "the lock is missing", where=path, next_step=f"zport lock {_locked(path)}"
-        ) from error
+        text = read_text(path)
+    except DefinitionError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            error.message = "the lock is missing"
+        error.next_step = f"zport lock {_locked(path)}"
+        raise
     lines = (_without_remark(line).strip() for line in text.replace("\\\n", " ").splitlines())
     return [_pin(line, path) for line in lines if line]
 

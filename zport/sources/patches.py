@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from zport.definitions import read_text
 from zport.errors import PatchError
 from zport.targets import TARGETS, Target
 
@@ -46,10 +47,11 @@ def read_patches(folder: Path) -> list[Patch]:
 
 
 def read_patch(path: Path) -> Patch:
-    """A patch file. Raises :class:`PatchError` when its header lacks a field or is misspelt."""
+    """A patch file. Raises :class:`PatchError` when its header lacks a field or is misspelt, and
+    :class:`zport.errors.DefinitionError` for a file that cannot be read."""
     header: dict[str, str] = {}
     last = ""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_text(path, errors="replace").splitlines():
         if line.startswith(("---", "diff ", "Index: ")):
             break
         if match := FIELD.match(line):

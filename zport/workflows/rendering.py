@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from zport import __version__
-from zport.definitions import choose_by_name
+from zport.definitions import choose_by_name, read_toml
 from zport.errors import DefinitionError, UsageError
 from zport.targets import REFERENCE, Target, find_target
 from zport.workflows.references import check_references
@@ -23,6 +22,8 @@ from zport.workspace import PROJECT
 
 TEMPLATES = PROJECT / "ci"
 ACTIONS = TEMPLATES / "actions.toml"
+PIN = ("commit", "version")
+"""What the table of an action has to have."""
 PREPARE = (
     "apt-get update && apt-get install --yes --no-install-recommends --no-upgrade "
     "ca-certificates git python3 python3-venv"
@@ -141,10 +142,10 @@ def render_workflow(tasks: Sequence[Task], place: Place, command: str) -> str:
 
 
 @cache
-def read_actions() -> dict[str, dict[str, str]]:
-    """The pinned actions: commit and version of each."""
-    actions: dict[str, dict[str, str]] = tomllib.loads(ACTIONS.read_text())
-    return actions
+def read_actions() -> dict[str, Any]:
+    """The pinned actions: commit and version of each. Raises :class:`DefinitionError` for a file
+    that cannot be read."""
+    return read_toml(ACTIONS)
 
 
 def pinned(action: str) -> str:
@@ -152,12 +153,13 @@ def pinned(action: str) -> str:
 
     Raises :class:`DefinitionError` for one that has no pin.
     """
-    known = read_actions()
-    if action not in known:
+    pin = read_actions().get(action)
+    if not isinstance(pin, dict) or not all(isinstance(pin.get(one), str) for one in PIN):
         raise DefinitionError(
-            f"no pin for {action}", where=ACTIONS, next_step="add one, or a script"
-        )
-    return f"{action}@{known[action]['commit']} # {known[action]['version']}"
+            f"no pin for {action}", where=ACTIONS,
+            next_step=f"add its table with {' and '.join(PIN)}, or use a script",
+        )  # fmt: skip
+    return f"{action}@{pin['commit']} # {pin['version']}"
 
 
 def _environment() -> Environment:
