@@ -46,13 +46,20 @@ def read_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") ->
             next_step="save it as UTF-8",
         ) from error
     except ValueError as error:
-        raise DefinitionError(f"not the path of a file: {error}", where=repr(str(path))) from error
+        raise DefinitionError(
+            f"not the path of a file: {error}", where=repr(str(path)), next_step="mend the path"
+        ) from error
 
 
-def read_toml(path: Path, *, encoding: str = "utf-8") -> dict[str, Any]:
-    """What a TOML file holds. Raises :class:`DefinitionError` as :func:`read_text` does, and for
-    what is no TOML or beyond what can be parsed."""
-    text = read_text(path, encoding=encoding)
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises :class:`DefinitionError` as :func:`read_text` and
+    :func:`parse_toml` do."""
+    return parse_toml(read_text(path), path)
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """What the text of a TOML file says. Raises :class:`DefinitionError` for what is no TOML, or
+    beyond what can be parsed."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -98,7 +105,7 @@ def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> De
             where=f"{path}: {field}",
             next_step=f"did you mean {near[0]}?" if near else f"known are {', '.join(fields)}",
         )
-    found = "" if first["type"] == "missing" else f", found {_shown(value)}"
+    found = "" if first["type"] == "missing" else f", found {shown(value)}"
     others = len(error.errors()) - 1
     message = first["msg"].removeprefix("Value error, ")
     return DefinitionError(
@@ -108,7 +115,7 @@ def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> De
     )
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value as it stands in a message, in short."""
     try:
         text = repr(value)

@@ -9,6 +9,7 @@ from zport.scan.model import Lock, Loose
 from zport.targets import TARGETS
 
 S390X, AMD64 = TARGETS["s390x"], TARGETS["amd64"]
+DIGITS = "1" * 5000
 HASH = "--hash=sha256:" + "a" * 64
 
 
@@ -94,6 +95,10 @@ def test_who_needs_what_stands_in_the_comments(written):
         ("# nothing\n", "no requirements in it", "requirements.txt"),
         (b"numpy\xff\n", "not UTF-8 text: byte 5 is 0xff", "requirements.txt"),
         (b"\x7fELF\0\0", "a binary file", "requirements.txt"),
+        (f"a\nsix=={DIGITS}\n", "a number of a thousand digits", "requirements.txt: line 2"),
+        (f"a\nsix; python_version > '{DIGITS}'\n", "a number of a thousand", "line 2"),
+        ("a\nsix; " + "(" * 20_000, "nested too deeply", "line 2"),
+        (f"-r {'a' * 10_000}\n", "cannot read it", "a" * 10_000),
     ],
 )
 def test_a_broken_requirements_file_is_told_with_its_line(written, text, said, where):
@@ -162,6 +167,12 @@ def test_the_standard_lock(fixtures):
         ("pylock.toml", "lock-version = '1.0'\n", "created-by", "pylock.toml"),
         ("pylock.dev.toml", "lock-version = '9.0'\ncreated-by = 'x'\npackages = []\n", "9.0",
          "pylock.dev.toml"),
+        ("poetry.lock", f"a = {DIGITS}\n", "a number of a thousand digits", "poetry.lock: line 1"),
+        ("poetry.lock", f"a = {'_'.join(DIGITS)}\n", "not valid TOML: .*5000", "poetry.lock"),
+        ("poetry.lock", f"a = {'[' * 20_000}\n", "nested too deeply", "poetry.lock"),
+        ("uv.lock", "[[package]]\nname = 'a'\nversion = '1'\n"
+         f"dependencies = [{{name = 'a', marker = '{'(' * 20_000}'}}]\n"
+         "[package.source]\nvirtual = '.'\n", r"not a marker: \({200}\n", "package a"),
     ],
 )  # fmt: skip
 def test_a_broken_lock_is_told_with_its_field(written, name, text, said, where):
@@ -217,6 +228,14 @@ def test_the_pip_part_of_an_environment(written):
         ("dependencies:\n  - numpy\n", "no pip part"),
         ("dependencies:\n  - pip: numpy\n", "not a list of requirements"),
         ("dependencies:\n  - pip:\n    - '!?'\n", "not a requirement"),
+        ("a: 2020-99-99\n", "not valid YAML: month must be in 1..12"),
+        (f"a: {'[' * 5000}\n", "nested too deeply"),
+        (f"a: {DIGITS}\n", "a number of a thousand digits"),
+        (f"a: {'_'.join(DIGITS)}\n", "not valid YAML: .*5000 digits\n"),
+        ("a: !!timestamp x\n", "not of the type that its tag says"),
+        ("a: !!int ''\n", "not of the type that its tag says"),
+        ("a: !!bool x\n", "not of the type that its tag says"),
+        ('dependencies: [{pip: ["-r a\\0b"]}]\n', "not the path of a file"),
     ],
 )
 def test_an_environment_without_requirements_is_told(written, text, said):
@@ -253,12 +272,54 @@ def test_a_lock_that_a_dockerfile_installs_is_read_as_it_is(written):
         ("RUN pip install 'numpy\n", "cannot split the command"),
         ("RUN pip install num!py\n", "not a requirement"),
         ("RUN pip install -r gone.txt\n", "cannot read it"),
+        (f"RUN pip install -r {'a' * 10_000}\n", "cannot read it"),
+        ('RUN ["pip", "install", 5\n', "not a list in JSON"),
+        ('RUN ["pip", ' + "[" * 200_000, "not a list in JSON: it is nested too deeply"),
     ],
 )
 def test_a_dockerfile_that_installs_nothing_is_told(written, text, said):
     with pytest.raises(DefinitionError, match=said) as caught:
         written("Dockerfile", text)
     assert caught.value.next_step
+
+
+def test_a_test_of_the_shell_is_no_list(written):
+    read = written("Dockerfile", 'RUN [ "$A" = "b" ] && pip install rich\n')
+    assert read.requirements == ("rich",)
+
+
+def test_files_that_include_each_other_in_a_ring_or_a_long_row_are_told(tmp_path):
+    (tmp_path / "ring.txt").symlink_to("ring.txt")
+    row = {f"{number}.txt": f"-r {number + 1}.txt\n" for number in range(500)}
+    for name, text in {"first.txt": "-r ring.txt\n", **row}.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DefinitionError, match="too many levels of symbolic links"):
+        read_inputs([str(tmp_path / "first.txt")])
+    with pytest.raises(DefinitionError, match="more than 50 files include one another"):
+        read_inputs([str(tmp_path / "0.txt")])
+
+
+def test_lists_in_an_environment_that_multiply_are_not_written_out(written):
+    doubled = "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(40))
+    read = written(
+        "environment.yml", f"a0: &a0 [x]\n{doubled}dependencies: [*a40, {{pip: [rich]}}]\n"
+    )
+    assert read.requirements == ("rich",)
+
+
+@pytest.mark.parametrize("text", ["/" + "a" * 10_000, "a" * 10_000 + "/x.txt"])
+def test_a_name_that_is_too_long_is_no_file(text):
+    with pytest.raises(UsageError, match="no such file") as caught:
+        read_inputs([text])
+    assert len(str(caught.value)) < 600
+
+
+def test_a_requirement_that_is_too_long_is_told_in_short():
+    assert not is_file("a" * 10_000)
+    for text in ("!" * 10_000, f"six=={DIGITS}"):
+        with pytest.raises(DefinitionError) as caught:
+            read_inputs([text])
+        assert len(str(caught.value)) < 600
 
 
 def test_inputs_that_do_not_go_together_are_refused(fixtures, tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from zport.definitions import shown
 from zport.errors import DefinitionError, UsageError
 from zport.scan.locks import read_poetry_lock, read_pylock, read_uv_lock
 from zport.scan.manifests import named, read_dockerfile, read_environment, read_pyproject
@@ -61,7 +63,8 @@ def read_inputs(
 
 def is_file(text: str) -> bool:
     """Whether an argument means a file: it is there, or cannot be a requirement."""
-    return Path(text).exists() or bool(
+    # Not pathlib's: a name that is too long is no file either.
+    return os.path.exists(text) or bool(  # noqa: PTH110
         re.search(r"[/\\]|\.(txt|toml|lock|ya?ml|in|cfg)$|Dockerfile|Containerfile", text)
         and "@" not in text
     )
@@ -74,7 +77,7 @@ def read_file(path: Path, extras: Sequence[str], *, complete: bool = False) -> L
         if re.search(pattern, path.name):
             try:
                 return read(path, extras)
-            except (AttributeError, KeyError, TypeError) as error:
+            except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
                 # A table where a list should be, or the other way round: no format checks all.
                 raise DefinitionError(
                     f"its tables are not those of a lock or project: {error}",
@@ -85,8 +88,10 @@ def read_file(path: Path, extras: Sequence[str], *, complete: bool = False) -> L
 
 
 def _check(path: Path) -> None:
-    if not path.exists():
-        raise UsageError(f"no such file: {path}", where="zport scan", next_step=f"name a {KINDS}")
+    if not os.path.exists(path):  # noqa: PTH110 - as above
+        raise UsageError(
+            f"no such file: {shown(str(path))}", where="zport scan", next_step=f"name a {KINDS}"
+        )
     if path.is_dir():
         held = [
             one.name

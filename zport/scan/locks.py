@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 from packaging.utils import canonicalize_name
 
+from zport.definitions import SHOWN, parse_toml
 from zport.errors import DefinitionError
 from zport.resolve.requirements import Pin
 from zport.scan.model import Edge, Entry, Lock
@@ -22,13 +22,8 @@ ROOT_KINDS = ("virtual", "editable", "directory")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file. Raises :class:`DefinitionError` naming the line."""
-    try:
-        return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(
-            f"not valid TOML: {error}", where=path, next_step="mend the line that is named"
-        ) from error
+    """The content of a TOML file of a user's. Raises :class:`DefinitionError` naming the line."""
+    return parse_toml(read_text(path), path)
 
 
 def read_pylock(path: Path) -> Lock:
@@ -217,8 +212,8 @@ def _any_of(markers: Iterable[Any], path: Path, place: str) -> str | None:
     joined = " or ".join(f"({text})" for text in texts) if len(texts) > 1 else "".join(texts)
     try:
         return str(Marker(joined)) if joined else None
-    except InvalidMarker as error:
-        raise _bad(path, place, f"not a marker: {joined}") from error
+    except (InvalidMarker, RecursionError) as error:
+        raise _bad(path, place, f"not a marker: {joined[:SHOWN]}") from error
 
 
 def _check_extras(extras: Sequence[str], package: Table, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -10,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from zport.definitions import parser_words
 from zport.errors import DefinitionError
 from zport.scan.locks import read_toml
 from zport.scan.model import Lock, Loose
@@ -66,15 +69,7 @@ def read_pyproject(path: Path, extras: Sequence[str]) -> Loose:
 
 def read_environment(path: Path) -> Loose | Lock:
     """The pip part of a conda environment; conda's own packages are named in a note."""
-    try:
-        raw = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}: line {mark.line + 1}" if mark else str(path)
-        raise DefinitionError(
-            f"not valid YAML: {getattr(error, 'problem', None) or error}", where=where,
-            next_step="mend the line that is named",
-        ) from error  # fmt: skip
+    raw = _parse_yaml(path)
     listed = raw.get("dependencies") if isinstance(raw, dict) else None
     if not isinstance(listed, list):
         raise DefinitionError(
@@ -88,16 +83,39 @@ def read_environment(path: Path) -> Loose | Lock:
             "no pip part: conda's own packages are not of the package index",
             where=f"{path}: dependencies", next_step="name the packages on the command line",
         )  # fmt: skip
-    conda = [str(part) for part in listed if not isinstance(part, dict)]
+    conda = [str(part) for part in listed if isinstance(part, str | int | float)]
     notes = (f"not looked at, they are conda's: {', '.join(conda)}",) if conda else ()
     return _from_words(path, texts, notes)
+
+
+def _parse_yaml(path: Path) -> Any:
+    text = read_text(path)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}: line {mark.line + 1}" if mark else str(path)
+        raise DefinitionError(
+            f"not valid YAML: {getattr(error, 'problem', None) or error}", where=where,
+            next_step="mend the line that is named",
+        ) from error  # fmt: skip
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(
+            f"not valid YAML: {parser_words(error)}", where=path, next_step="mend this value"
+        ) from error
+    except (AttributeError, LookupError, TypeError) as error:
+        # Such as a !!timestamp that is none: the parser does not look.
+        raise DefinitionError(
+            "not valid YAML: a value is not of the type that its tag says", where=path,
+            next_step="take out what begins with !!",
+        ) from error  # fmt: skip
 
 
 def read_dockerfile(path: Path) -> Loose | Lock:
     """What the pip install lines of a Dockerfile ask for; ``-r`` is sought beside it."""
     words: list[str] = []
     notes: list[str] = []
-    for number, command in _commands(read_text(path)):
+    for number, command in _commands(read_text(path), path):
         match = INSTALL.match(command)
         if match:
             try:
@@ -116,7 +134,7 @@ def read_dockerfile(path: Path) -> Loose | Lock:
     return _from_words(path, words, tuple(notes))
 
 
-def _commands(text: str) -> Iterator[tuple[int, str]]:
+def _commands(text: str, path: Path) -> Iterator[tuple[int, str]]:
     """Every shell command of the RUN instructions, with the line where its instruction begins."""
     known: dict[str, str] = {}
     parts: list[str] = []
@@ -142,14 +160,26 @@ def _commands(text: str) -> Iterator[tuple[int, str]]:
             here = re.search(r"<<-?[\"']?(\w+)", rest)
             ending = here[1] if here else ""
             plain = re.sub(r"^(\s*--\w+=\S+)+", "", rest).strip()
-            for command in JOINTS.split(_json_form(plain)):
+            for command in JOINTS.split(_json_form(plain, f"{path}: line {start}")):
                 yield start, _expand(command.strip(), known)
 
 
-def _json_form(command: str) -> str:
-    """RUN ["pip", "install", …] as a shell would have it."""
-    parsed = yaml.safe_load(command) if re.match(r'^\[\s*"', command) else None
-    return shlex.join(map(str, parsed)) if isinstance(parsed, list) else command
+def _json_form(command: str, where: str) -> str:
+    """RUN ["pip", "install", …] as a shell would have it; [ "$A" = "b" ] is the shell's own.
+
+    Raises :class:`DefinitionError` for a list that is no JSON.
+    """
+    if not re.match(r'^\[\s*"', command):
+        return command
+    try:
+        return shlex.join(map(str, json.loads(command)))
+    except (ValueError, RecursionError) as error:
+        if not re.match(r'^\[\s*"[^"]*"\s*,', command):
+            return command
+        raise DefinitionError(
+            f"not a list in JSON: {parser_words(error)}", where=where,
+            next_step='write it as RUN ["pip", "install", "NAME"]',
+        ) from error  # fmt: skip
 
 
 def _variables(rest: str) -> dict[str, str]:
@@ -220,7 +250,8 @@ def _from_words(path: Path, words: Sequence[str], notes: tuple[str, ...]) -> Loo
 def _beside(path: Path, name: str) -> str:
     """A file that a Dockerfile has copied somewhere lies beside it under its own name."""
     relative = name.lstrip("/")
-    return relative if (path.parent / relative).exists() else Path(name).name
+    # Not pathlib's: a name that is too long is no file either.
+    return relative if os.path.exists(path.parent / relative) else Path(name).name  # noqa: PTH110
 
 
 def _sorted_out(
