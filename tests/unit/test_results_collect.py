@@ -64,6 +64,13 @@ def test_the_first_version_of_run_files_is_read(workspace: Workspace) -> None:
     assert collected(workspace) == []
 
 
+def with_cell(**fields: object) -> bytes:
+    """A run file whose first cell has these fields."""
+    record = run_file(1)
+    record["cells"][0].update(fields)
+    return json.dumps(record).encode()
+
+
 BROKEN = {
     "empty": (b"", "not JSON"),
     "cut": (b'{"schema": 1, "cells": [', "not JSON"),
@@ -71,6 +78,12 @@ BROKEN = {
     "a list": (b"[]", "(whole)"),
     "no cells": (b'{"schema": 1, "zport": "0", "written": "x"}', "cells"),
     "newer": (b'{"schema": 2, "zport": "0", "written": "x", "cells": []}', "schema"),
+    "deep": (b"[" * 200_000, "nested too deeply"),
+    "a number of many digits": (b"1" * 5000, "not JSON"),
+    "a number too large": (with_cell(seconds=10**26), "seconds: the results store cannot hold"),
+    "a number far too large": (with_cell(seconds=10**400), "seconds"),
+    "a list of threads": (with_cell(bench={"info": {"threads": [1]}}), "threads: the results"),
+    "half a character": (with_cell(bench={"info": {"threads": "\ud800"}}), "threads: the results"),
     "a cell without a verdict": (
         json.dumps({**run_file(1), "cells": [{"model": "m"}]}).encode(),
         "cells.0.agent",
@@ -91,6 +104,31 @@ def test_a_broken_run_file_is_told_and_the_others_taken(workspace: Workspace, na
     assert problem.next_step
     with open_results(workspace) as store:
         assert [run["id"] for run in store.runs()] == [3, 1]
+
+
+@pytest.mark.parametrize("digits", [16, 19, 23])
+def test_a_run_file_with_a_number_that_is_too_high_is_told(
+    workspace: Workspace, digits: int
+) -> None:
+    write_run(workspace, 1, 3)
+    path = workspace.results / f"run-{'9' * digits}.json"
+    path.write_bytes((workspace.results / "run-1.json").read_bytes())
+    (problem,) = collected(workspace)
+    assert str(path) in str(problem)
+    assert "number" in problem.message
+    with open_results(workspace) as store:
+        assert store.begin_run(circumstances(host="x", engine="x", emulators={})) == 2
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_next_run_does_not_replace_a_file_that_cannot_be_read(
+    workspace: Workspace, name: str
+) -> None:
+    write_run(workspace, 1, 3)
+    (workspace.results / "run-4.json").write_bytes(BROKEN[name][0])
+    with open_results(workspace) as store:
+        assert store.begin_run(circumstances(host="x", engine="x", emulators={})) == 5
+    assert len(collected(workspace)) == 1
 
 
 def test_a_run_file_that_was_mended_is_taken(workspace: Workspace) -> None:

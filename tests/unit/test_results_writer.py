@@ -52,6 +52,14 @@ def test_each_run_has_a_file_of_its_own(workspace: Workspace, results) -> None:
         assert [len(store.cells(run)) for run in (1, 2, 3)] == [1, 2, 3]
 
 
+def test_a_run_file_that_cannot_be_read_is_not_replaced(workspace: Workspace, results) -> None:
+    workspace.results.mkdir(parents=True)
+    newer = workspace.results / "run-1.json"
+    newer.write_text('{"schema": 2}')
+    assert write(workspace, results).name == "run-2.json"
+    assert newer.read_text() == '{"schema": 2}'
+
+
 def test_cells_that_were_written_as_they_came_are_not_there_twice(
     workspace: Workspace, results
 ) -> None:

@@ -11,7 +11,8 @@ from zport.cli.options import BuildFolder, wide_console
 from zport.errors import UsageError
 from zport.report.page import write_page
 from zport.results import Store, store_path
-from zport.results.collect import collect, run_files
+from zport.results.collect import collect
+from zport.results.files import run_files
 from zport.workspace import PROJECT, Workspace
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
+from zport.definitions import parser_words
 from zport.errors import ResultsError
+from zport.results.database import UnfitError
+from zport.results.files import HIGHEST, run_files
 from zport.results.records import Json, RunFile, check
 from zport.results.store import Store
 from zport.workspace import Workspace
 
-NAME = re.compile(r"run-(\d+)\.json")
 CIRCUMSTANCES = ("zport", "commit", "host", "engine", "emulators")
 
 
@@ -48,22 +49,17 @@ def collect(store: Store, workspace: Workspace) -> list[ResultsError]:
     return problems
 
 
-def run_files(folder: Path) -> list[tuple[int, Path]]:
-    """The run files of a folder with their numbers, in order."""
-    found = ((NAME.fullmatch(path.name), path) for path in folder.glob("run-*.json"))
-    return sorted((int(match[1]), path) for match, path in found if match)
-
-
 def read_run_file(path: Path) -> Json:
     """A run file. Raises :class:`ResultsError` when it is broken or of another schema."""
     try:
         raw = json.loads(path.read_bytes())
     except OSError as error:
         raise ResultsError(f"cannot be read: {error.strerror}", where=path) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ResultsError(
-            f"not JSON: {error}", where=path, next_step="remove it, or restore it from a copy"
-        ) from error
+            f"not JSON: {parser_words(error)}", where=path,
+            next_step="remove it, or restore it from a copy",
+        ) from error  # fmt: skip
     return check(RunFile, raw, path)
 
 
@@ -71,9 +67,23 @@ def take(store: Store, path: Path, number: int) -> int:
     """Write a run file to the store, whole or not at all; the run's number there.
 
     It is the file's, but where another run of the store has that already. Raises
-    :class:`ResultsError` for a broken file.
+    :class:`ResultsError` for a broken file, and one with a value that the store cannot hold.
     """
+    if number > HIGHEST:
+        raise ResultsError("no run has a number that high", where=path,
+                           next_step=f"give it a number up to {HIGHEST}")  # fmt: skip
     raw = read_run_file(path)
+    try:
+        return _take(store, raw, path, number)
+    except UnfitError as error:
+        raise ResultsError(error.message, where=f"{path}: {error.where}",
+                           next_step="mend or remove it") from error  # fmt: skip
+    except RecursionError as error:
+        raise ResultsError(parser_words(error), where=path,
+                           next_step="mend or remove it") from error  # fmt: skip
+
+
+def _take(store: Store, raw: Json, path: Path, number: int) -> int:
     about = {name: raw.get(name) for name in CIRCUMSTANCES}
     with store.all_or_nothing():
         run = store.begin_run({**about, "started": raw["written"]}, number=number, file=path.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,15 @@ VERSION = 1
 APPLICATION = 0x7A706F72
 """Marks the file as zport's (``zpor``)."""
 SCHEMA = Path(__file__).with_name("schema.sql")
+SURROGATE = re.compile("[\ud800-\udfff]")
 BUSY = 60.0
 """Seconds that a writer waits for another one."""
 
 Columns = dict[str, str]
+
+
+class UnfitError(ResultsError):
+    """A value of a record that a store cannot hold; ``where`` is its field."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -109,8 +115,15 @@ def columns_of(connection: sqlite3.Connection, table: str) -> Columns:
 
 
 def to_row(columns: Columns, record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record as a row: JSON where a column holds it; what has no column goes to ``extra``."""
+    """A record as a row: JSON where a column holds it; what has no column goes to ``extra``.
+
+    Raises :class:`UnfitError` for a value that its column cannot hold.
+    """
     row = {name: _stored(columns[name], record.get(name)) for name in columns if name != "extra"}
+    for name, value in row.items():
+        if not _fits(value):
+            raise UnfitError("the results store cannot hold this value", where=name,
+                             next_step="write a number of 64 bits, or a text")  # fmt: skip
     extra = {name: value for name, value in record.items() if name not in columns}
     return {**row, "extra": json.dumps(extra) if extra else None}
 
@@ -128,9 +141,18 @@ def _stored(kind: str, value: Any) -> Any:
     if kind == "JSON":
         return json.dumps(value)
     # SQLite has no NaN, it would become NULL. As text it stays what it is.
-    if kind == "REAL" and math.isnan(value):
+    if isinstance(value, float) and kind == "REAL" and math.isnan(value):
         return "nan"
     return value
+
+
+def _fits(value: Any) -> bool:
+    """Whether SQLite holds a value: no list, no number beyond 64 bits, no half of a character."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, str):
+        return not SURROGATE.search(value)
+    return value is None or isinstance(value, float)
 
 
 def _loaded(kind: str, value: Any) -> Any:

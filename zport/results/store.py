@@ -11,9 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from zport.definitions import SHOWN
 from zport.errors import ResultsError
 from zport.results.circumstances import Circumstances, now
 from zport.results.database import clear_errors, columns_of, connect, to_record, to_row
+from zport.results.files import highest_number
 from zport.results.records import (
     SUBJECT,
     BenchRecord,
@@ -98,7 +100,8 @@ class Store:
     def begin_run(
         self, circumstances: Circumstances, *, number: int | None = None, file: str | None = None
     ) -> int:
-        """Begin a run and return its number, one higher than the last one's.
+        """Begin a run and return its number: one more than the highest of the store and of the run
+        files beside it. One of those that cannot be read keeps its number, and is not replaced.
 
         ``number`` asks for a certain one, and is passed over where another run has it already.
         ``file`` is the name of the run file that holds the same, by default ``run-N.json``: no such
@@ -107,7 +110,8 @@ class Store:
         with self.all_or_nothing():
             taken = {row[0] for row in self._connection.execute("SELECT id FROM runs")}
             free = number is not None and number not in taken
-            run = number if number is not None and free else max(taken, default=0) + 1
+            highest = max(*taken, highest_number(self.path.parent), 0)
+            run = number if number is not None and free else highest + 1
             own = {"id": run, "file": file or f"run-{run}.json"}
             self._insert("runs", {"started": now(), **circumstances, **own})
         return run
@@ -200,10 +204,13 @@ class Store:
         """
         number = wanted.removeprefix("run-").removesuffix(".json")
         numbers = [run["id"] for run in self.runs()]
-        if number.isdecimal() and int(number) in numbers:
+        # Python does not read a number of thousands of digits.
+        if number.isdecimal() and len(number) <= len(str(EVERY)) and int(number) in numbers:
             return int(number)
         known = ", ".join(map(str, numbers[:10])) or "none"
-        raise ResultsError(f"no run {wanted}", where=self.path, next_step=f"newest are: {known}")
+        raise ResultsError(
+            f"no run {wanted[:SHOWN]}", where=self.path, next_step=f"newest are: {known}"
+        )
 
     # Inside
 
