@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 from jsonschema import Draft4Validator, ValidationError
 from typer.testing import CliRunner
+from unreadable import UNREADABLE, put_unreadable
 
 from zport.audit import auditor, files
 from zport.audit.accepted import read_baseline
@@ -123,15 +124,37 @@ def test_a_baseline_hides_what_is_known_and_nothing_new(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"schema": 9, "findings": []}', '{"schema": 1}', "\xff"]
+    ("text", "said"),
+    [
+        ("", "no baseline: Expecting value"),
+        ("[" * 200_000, "no baseline: it is nested too deeply"),
+        ("1" * 5000, "no baseline: .*5000 digits\n"),
+        ("[]", r"baseline.json: \(whole file\): this is no baseline: not an object"),
+        ('{"schema": 9, "findings": []}', "baseline.json: schema: this is no baseline: 9, not 1"),
+        ('{"findings": 7}', "baseline.json: schema: this is no baseline: None, not 1"),
+        ('{"schema": 1}', "baseline.json: findings: this is no baseline: not a list"),
+        ('{"schema": 1, "findings": 7}', "baseline.json: findings: .*not a list"),
+        ('{"schema": 1, "findings": [7]}', "findings.0.fingerprint: .*missing or no text"),
+        ('{"schema": 1, "findings": [{}]}', "findings.0.fingerprint: .*missing or no text"),
+        ("\xff", "not UTF-8 text"),
+    ],
 )
-def test_a_baseline_that_is_none_says_so(text, tmp_path):
+def test_a_baseline_that_is_none_says_so(text, said, tmp_path):
     path = tmp_path / "baseline.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(DefinitionError) as caught:
+    with pytest.raises(DefinitionError, match=said) as caught:
         read_baseline(path)
     assert "baseline.json" in str(caught.value)
     assert "--write-baseline" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_baseline_that_cannot_be_read_says_so(kind, tmp_path):
+    path, said = put_unreadable(tmp_path / "baseline.json", kind)
+    with pytest.raises(DefinitionError, match=said) as caught:
+        read_baseline(path)
+    assert caught.value.where == str(path)
+    assert "--write-baseline" in caught.value.next_step
 
 
 def test_text_names_place_rule_and_how_to_mend(source):

@@ -91,16 +91,31 @@ def test_a_release_with_nothing_open_is_no_error():
     assert found({"other": {"CVE-1": entry("open")}}) == []
 
 
-@pytest.mark.parametrize("bill", [{}, {"components": [{}]}, {"components": [{"purl": "x"}]}, []])
-def test_another_bill_is_refused(bill):
-    with pytest.raises(UsageError, match="not a CycloneDX bill"):
-        list_vulnerabilities(bill, {}, "trixie")
+@pytest.mark.parametrize(
+    ("bill", "field"),
+    [
+        ({}, "components"),
+        ([], "components"),
+        ({"components": 3}, "components"),
+        ({"components": [3]}, "components.0.purl"),
+        ({"components": [{}]}, "components.0.purl"),
+        ({"components": [{"purl": "x"}]}, "components.0.purl"),
+        ({"components": [{"purl": "pkg:deb/debian/a@1"}, {"purl": 3}]}, "components.1.purl"),
+    ],
+)
+def test_another_bill_is_refused_with_file_and_field(bill, field):
+    with pytest.raises(UsageError, match="not a CycloneDX bill") as caught:
+        list_vulnerabilities(bill, {}, "trixie", "bill.json")
+    assert caught.value.where == f"bill.json: {field}"
+    assert caught.value.next_step
 
 
 @pytest.mark.parametrize("tracker", [{"glibc": []}, {"glibc": {"CVE-1": {}}}, {"glibc": {"C": 1}}])
 def test_other_data_is_refused(tracker):
-    with pytest.raises(UsageError, match="not the data of Debian's security tracker"):
+    with pytest.raises(UsageError, match="not the data of Debian's security tracker") as caught:
         list_vulnerabilities(BILL, tracker, "trixie")
+    assert caught.value.where == "--tracker"
+    assert caught.value.next_step
 
 
 def test_the_data_is_read_from_a_file(tmp_path):

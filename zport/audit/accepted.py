@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zport.audit.model import Finding
 from zport.audit.source import Source
+from zport.definitions import parser_words, read_text, shown
 from zport.errors import DefinitionError
 from zport.workspace import write_whole
 
@@ -18,6 +19,7 @@ COMMENT = re.compile(
 )  # fmt: skip
 """``zport: ignore[rule] reason`` in a comment, on the finding's line or the one before it."""
 SCHEMA = 1
+ANEW = "write it anew with --write-baseline"
 
 
 def split_suppressed(
@@ -44,19 +46,29 @@ def split_suppressed(
 
 def read_baseline(path: Path) -> frozenset[str]:
     """The fingerprints in a baseline. Raises :class:`DefinitionError` for a file that is none."""
-    step = "write it anew with --write-baseline"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["schema"] != SCHEMA:
-            raise DefinitionError(f"its schema is {record['schema']!r}, not {SCHEMA}", where=path,
-                                  next_step=step)  # fmt: skip
-        return frozenset(str(one["fingerprint"]) for one in record["findings"])
-    except OSError as error:
-        raise DefinitionError(f"cannot read it: {error.strerror}", where=path,
-                              next_step=step) from error  # fmt: skip
-    except (ValueError, KeyError, TypeError) as error:
-        raise DefinitionError(f"this is no baseline: {error}", where=path,
-                              next_step=step) from error  # fmt: skip
+        record = json.loads(read_text(path))
+    except DefinitionError as error:
+        error.next_step = ANEW
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DefinitionError(f"this is no baseline: {parser_words(error)}", where=path,
+                              next_step=ANEW) from error  # fmt: skip
+    if not isinstance(record, dict):
+        raise _no_baseline(path, "(whole file)", "not an object of JSON")
+    if record.get("schema") != SCHEMA:
+        raise _no_baseline(path, "schema", f"{shown(record.get('schema'))}, not {SCHEMA}")
+    findings = record.get("findings")
+    if not isinstance(findings, list):
+        raise _no_baseline(path, "findings", "not a list")
+    for number, one in enumerate(findings):
+        if not isinstance(one, dict) or not isinstance(one.get("fingerprint"), str):
+            raise _no_baseline(path, f"findings.{number}.fingerprint", "missing or no text")
+    return frozenset(one["fingerprint"] for one in findings)
+
+
+def _no_baseline(path: Path, field: str, what: str) -> DefinitionError:
+    return DefinitionError(f"this is no baseline: {what}", where=f"{path}: {field}", next_step=ANEW)
 
 
 def write_baseline(path: Path, findings: Iterable[Finding]) -> None:

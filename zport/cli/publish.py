@@ -177,7 +177,7 @@ def vulnerabilities(
     console = wide_console()
     known = read_tracker(tracker)
     for name, bill in _bills(what, build_folder):
-        listing = list_vulnerabilities(bill, known, release)
+        listing = list_vulnerabilities(bill, known, release, name)
         for one in listing.found:
             fixed = f"fixed in {one.fixed}" if one.fixed else "not fixed"
             console.print(f"{one.cve:<16} {one.source} {one.installed} {one.urgency}, {fixed} "
@@ -193,7 +193,8 @@ def _bills(what: str, build_folder: Path) -> list[tuple[str, dict[str, Any]]]:
     if Path(what).is_file():
         bill = read_json(Path(what))
         if not isinstance(bill, dict):
-            raise UsageError("not a bill of materials in JSON", where=what)
+            raise UsageError("not a bill of materials in JSON", where=what,
+                             next_step="give a bill in CycloneDX's JSON")  # fmt: skip
         return [(what, bill)]
     repository, reference = find_reference(what)
     checked = verify(repository, reference, None, exports(Workspace(build_folder.absolute())))

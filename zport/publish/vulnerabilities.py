@@ -48,16 +48,15 @@ class Listing:
     unjudged: int
 
 
-def list_vulnerabilities(bill: dict[str, Any], tracker: dict[str, Any], release: str) -> Listing:
-    """The open vulnerabilities of a bill's Debian packages in a release.
+def list_vulnerabilities(
+    bill: dict[str, Any], tracker: dict[str, Any], release: str, where: str = "the bill"
+) -> Listing:
+    """The open vulnerabilities of a bill's Debian packages in a release; ``where`` the bill is.
 
     Raises :class:`UsageError` for a bill or a tracker's data that is none, and for a release that
     the data says nothing of; :class:`HostError` without dpkg.
     """
-    try:
-        parts = [PackageURL.from_string(part["purl"]) for part in bill["components"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"not a CycloneDX bill with package URLs: {error}") from error
+    parts = _parts(bill, where)
     sources: dict[tuple[str, str], list[str]] = {}
     for part in parts:
         if part.type == "deb":
@@ -70,7 +69,10 @@ def list_vulnerabilities(bill: dict[str, Any], tracker: dict[str, Any], release:
         ]
         known = _knows(tracker, release)
     except (AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"not the data of Debian's security tracker: {error}") from error
+        raise UsageError(
+            "not the data of Debian's security tracker: packages, CVEs, releases, each with status",
+            where="--tracker", next_step="give all of the tracker's JSON data, as it is",
+        ) from error  # fmt: skip
     if not known:
         raise UsageError(
             f"nothing about {release} in the tracker's data",
@@ -79,6 +81,29 @@ def list_vulnerabilities(bill: dict[str, Any], tracker: dict[str, Any], release:
         )
     judged = sum(map(len, sources.values()))
     return Listing(tuple(found), judged, len(parts) - judged)
+
+
+def _parts(bill: dict[str, Any], where: str) -> list[PackageURL]:
+    """The package URLs of a bill's components."""
+    listed = bill.get("components") if isinstance(bill, dict) else None
+    if not isinstance(listed, list):
+        raise _no_bill("no list of components", f"{where}: components")
+    parts = []
+    for number, part in enumerate(listed):
+        try:
+            parts.append(PackageURL.from_string(part["purl"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            said = f": {error}" if isinstance(error, ValueError) else ""
+            place = f"{where}: components.{number}.purl"
+            raise _no_bill(f"no package URL{said}", place) from error
+    return parts
+
+
+def _no_bill(what: str, where: str) -> UsageError:
+    return UsageError(
+        f"not a CycloneDX bill with package URLs: {what}", where=where,
+        next_step="give a bill in CycloneDX's JSON in which each component has a purl",
+    )  # fmt: skip
 
 
 def source_of(package: PackageURL) -> tuple[str, str]:
