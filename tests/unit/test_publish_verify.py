@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from zport.errors import TrustError
+from zport.errors import TrustError, UsageError
 from zport.provenance import image_provenance
 from zport.publish import oras, pull, tools, verify
 from zport.publish.layout import (
@@ -24,6 +26,7 @@ from zport.publish.layout import (
     write_top,
 )
 from zport.publish.oras import Repository
+from zport.publish.prebuilt import take_prebuilt
 from zport.publish.pull import Puller
 from zport.publish.verify import verify as verified
 from zport.steps.step import Step
@@ -118,9 +121,11 @@ def check(local, tmp_path, public=None):
 
 
 @pytest.fixture
-def signed(monkeypatch):
-    """All is signed, but what is put into this set."""
+def signed(tmp_path, monkeypatch):
+    """All is signed, but what is put into this set; there is a public key."""
     unsigned = set()
+    monkeypatch.chdir(tmp_path)
+    Path("cosign.pub").touch()
 
     def require(repository, digest, public):
         if digest in unsigned:
@@ -130,6 +135,43 @@ def signed(monkeypatch):
     monkeypatch.setattr(pull, "require_signature", require)
     monkeypatch.setattr(verify, "is_signed", lambda repository, one, public: one not in unsigned)
     return unsigned
+
+
+class Dead:
+    """A repository whose registry must not be asked."""
+
+    def require(self, reference):
+        raise AssertionError("asked")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("/nosuch", "no such key"),
+        ("", "no such key"),
+        ("a" * 10_000, "no such key"),
+        (".", "a folder, and no key"),
+    ],
+)
+def test_a_key_that_is_not_there_is_told_before_the_registry_is_asked(
+    tmp_path, workspace, key, said
+):
+    for attempt in (
+        lambda: verified(Dead(), "latest", key, tmp_path),
+        lambda: Puller(None, workspace, key),
+        lambda: take_prebuilt(SimpleNamespace(request=SimpleNamespace(
+            engine=None, workspace=workspace)), "r.example/team", key),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=said) as caught:
+            attempt()
+        assert caught.value.where == f"--key {key}"
+        assert caught.value.next_step
+
+
+@pytest.mark.parametrize("key", ["awskms:///alias/x", "k8s://a/b", "https://e.org/k", "pkcs11:x"])
+def test_a_key_that_is_no_file_is_cosigns_matter(tmp_path, key):
+    with pytest.raises(AssertionError, match="asked"):
+        verified(Dead(), "latest", key, tmp_path)
 
 
 def test_what_is_whole_is_verified(tmp_path):

@@ -29,7 +29,7 @@ from zport.publish.layout import (
     well_formed,
 )
 from zport.publish.oras import Repository
-from zport.publish.sign import require_signature
+from zport.publish.sign import require_public, require_signature
 from zport.publish.verify import attached, platform_of, verify
 from zport.publish.wheels import WHEEL_TYPE
 from zport.steps.step import KEY_LENGTH
@@ -44,10 +44,12 @@ VERSION_FORM = re.compile(r"[0-9A-Za-z][0-9A-Za-z._]*")
 class Puller:
     """Takes images and wheels from registries, for an engine and a build folder.
 
-    ``public`` is the publisher's public key: then nothing is taken that it has not signed.
+    ``public`` is the publisher's public key: then nothing is taken that it has not signed. Raises
+    :class:`zport.errors.UsageError` when there is no such key.
     """
 
     def __init__(self, engine: Engine, workspace: Workspace, public: str | None = None) -> None:
+        require_public(public)
         self.engine = engine
         self.workspace = workspace
         self.public = public

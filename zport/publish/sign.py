@@ -35,6 +35,10 @@ GONE = re.compile(r"(BLOB|MANIFEST|NAME)_UNKNOWN")
 """A failure of a request that does answer: the registry has not what was asked for."""
 
 
+ELSEWHERE = re.compile(r"[a-z0-9]+://|pkcs11:")
+"""How keys begin that are no files, but cosign's matter: of a KMS, a token, a URL."""
+
+
 @dataclass(frozen=True)
 class KeyPair:
     """A private key as cosign takes it with its password, and the file with its public one."""
@@ -105,6 +109,20 @@ def sign(repository: Repository, digests: Iterable[str], pair: KeyPair) -> list[
             raise RegistryError(f"cosign cannot sign: {said}", where=repository.at(digest),
                                 next_step=registry_help(said, repository.host))  # fmt: skip
     return new
+
+
+def require_public(public: str | None) -> None:
+    """Raise :class:`UsageError` for a public key that is asked for and is no file.
+
+    It costs nothing, and what a network says of the rest would hide it.
+    """
+    if public is None or ELSEWHERE.match(public):
+        return
+    step = "name the file with the public key"
+    if os.path.isdir(public):  # noqa: PTH112 - a path too long
+        raise UsageError("a folder, and no key", where=f"--key {public}", next_step=step)
+    if not os.path.exists(public):  # noqa: PTH110 - a path too long
+        raise UsageError("no such key", where=f"--key {public}", next_step=step)
 
 
 def is_signed(repository: Repository, digest: str, public: str) -> bool:

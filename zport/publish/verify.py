@@ -26,7 +26,7 @@ from zport.publish.layout import (
     well_formed,
 )
 from zport.publish.oras import Repository
-from zport.publish.sign import is_signed, require_signature
+from zport.publish.sign import is_signed, require_public, require_signature
 
 REASON = "do not use it before you know why; the publisher's digests are in the signed index"
 
@@ -86,9 +86,11 @@ def verify(
     the agent's whose name the repository has. ``key`` is the step's of an image that is asked for
     without an index. ``scratch`` is a folder to fetch into; nothing stays in it.
 
-    Raises :class:`TrustError` for the first thing that is not so, and :class:`RegistryError` for an
-    image that is not there or a registry that does not answer.
+    Raises :class:`TrustError` for the first thing that is not so, :class:`RegistryError` for an
+    image that is not there or a registry that does not answer, and :class:`zport.errors.UsageError`
+    for a public key that is not there, before the registry is asked.
     """
+    require_public(public)
     digest = repository.require(reference)
     if public:
         require_signature(repository, digest, public)
