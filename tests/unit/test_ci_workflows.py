@@ -23,6 +23,7 @@ from zport.workflows.references import READERS, Node, check_references, problems
 from zport.workflows.rendering import (
     SYSTEMS,
     Place,
+    check_form,
     find_system,
     in_yaml,
     parse_labels,
@@ -368,6 +369,53 @@ def test_a_cluster_has_to_be_told_where_things_are(options, where):
     with pytest.raises(UsageError) as caught:
         ci("argo", **options)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("image", "x\ny: z"),
+        ("image", "debian trixie"),
+        ("image", ""),
+        ("image", "$(id)"),
+        ("image", "a/${{ secrets.X }}"),
+        ("image", "debian@sha256:12"),
+        ("repository", "a b"),
+        ("repository", "--upload-pack=x"),
+        ("repository", ""),
+        ("repository", "https://example.org/{{workflow.name}}"),
+        ("revision", "$(id)"),
+        ("revision", "-x"),
+        ("revision", "main\n"),
+        ("revision", ""),
+    ],
+)
+def test_what_an_option_may_not_be_is_refused_by_its_name(option, text):
+    given = {"registry": "registry.example.org/team", "repository": REPOSITORY, option: text}
+    with pytest.raises(UsageError, match="is not") as caught:
+        ci("argo", **given)
+    assert caught.value.where == f"--{option}"
+    assert caught.value.next_step.startswith("such as ")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--image", IMAGE),
+        ("--image", f"localhost:5000/team/debian:13@sha256:{'a' * 64}"),
+        ("--image", "registry.example.org/debian"),
+        ("--repository", REPOSITORY),
+        ("--repository", "git@example.org:team/zport.git"),
+        ("--repository", "ssh://git@example.org:22/~team/zport"),
+        ("--repository", "/srv/git/zport"),
+        ("--revision", "main"),
+        ("--revision", "release/1.0-rc+1"),
+        ("--revision", "v1"),
+    ],
+)
+def test_what_an_option_may_be_is_taken(option, text):
+    assert check_form(text, option) == text
 
 
 def test_a_blocked_agent_is_told_with_the_reason(make_job):

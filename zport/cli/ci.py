@@ -26,6 +26,7 @@ from zport.targets import BOTH
 from zport.workflows.cache import StepCache, check_place
 from zport.workflows.rendering import (
     Place,
+    check_form,
     find_system,
     parse_labels,
     render_workflow,
@@ -86,6 +87,10 @@ def ci(
     if chosen.pairs and repository is None:
         raise UsageError(f"{system} needs to know what to clone", where="--repository",
                          next_step="name it: --repository https://...")  # fmt: skip
+    given = {"--image": image, "--repository": repository, "--revision": revision}
+    for option, text in given.items():
+        if text is not None:
+            check_form(text, option)
     job = Job(make_request(
         arch, agent, "buildah", build_folder, models=split_names(model)
     ))  # fmt: skip

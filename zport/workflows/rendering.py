@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from zport import __version__
-from zport.definitions import choose_by_name, read_toml
+from zport.definitions import choose_by_name, read_toml, shown
 from zport.errors import DefinitionError, UsageError
 from zport.targets import REFERENCE, Target, find_target
 from zport.workflows.references import check_references
@@ -32,6 +32,30 @@ PREPARE = (
 STORE = "/var/lib/containers"
 """Where Buildah keeps images: a volume, because its file system does not lie upon a container's."""
 LABEL = re.compile(r"[A-Za-z0-9][\w./:=-]*")
+
+
+FORMS = {
+    "--image": (
+        re.compile(
+            r"[A-Za-z0-9][\w.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*(:\w[\w.-]*)?(@sha256:[0-9a-f]{64})?",
+            re.ASCII,
+        ),
+        "an image",
+        "such as debian:trixie-slim",
+    ),
+    "--repository": (
+        re.compile(r"[A-Za-z0-9/][\w.+:/@~%=&?-]*", re.ASCII),
+        "the URL of a repository",
+        "such as https://example.org/team/zport",
+    ),
+    "--revision": (
+        re.compile(r"\w([\w.+/@#-]*[\w+@#-])?", re.ASCII),
+        "a branch or tag",
+        "such as main",
+    ),
+}
+"""What options may be: a pattern, its name, an example. A workflow's own language, such as $(…) and
+${{ … }}, must not come in by them."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,14 @@ class Place:
     revision: str
     image: str
     labels: Mapping[Target, Sequence[str]]
+
+
+def check_form(text: str, option: str) -> str:
+    """What an option gives. Raises :class:`UsageError` for what is not of its form."""
+    form, kind, example = FORMS[option]
+    if not form.fullmatch(text):
+        raise UsageError(f"{shown(text)} is not {kind}", where=option, next_step=example)
+    return text
 
 
 def find_system(name: str) -> System:
