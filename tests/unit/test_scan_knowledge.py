@@ -120,6 +120,26 @@ def test_a_broken_page_on_the_disk_is_asked_for_again(leaves, tmp_path):
     assert len(KeptIndex(tmp_path).files("leaf", "1.0")) == 4
 
 
+def test_a_page_that_another_scan_writes_is_not_read_at_the_places_of_the_first(leaves, tmp_path):
+    first = KeptIndex(tmp_path)
+    before = first.wheel("leaf", "1.0", S390X, TRIXIE)
+    later = KeptIndex(tmp_path).files("leaf", "1.0.post1")
+    leaves.files["/simple/leaf/"] = leaves.files["/simple/leaf/"].replace(
+        b"<body>", f'<body><a href="/f/leaf-0.1.tar.gz#sha256={"f" * 64}">x</a>'.encode()
+    )
+    KeptIndex(tmp_path, refresh=True).files("leaf", "1.0")
+    assert first.files("leaf", "1.0.post1") == later
+    assert first.wheel("leaf", "1.0", S390X, TRIXIE) == before
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "{}", '{"asked": 1}', ""])
+def test_a_page_that_was_never_one_is_asked_for_again(leaves, tmp_path, text):
+    KeptIndex(tmp_path).files("leaf", "1.0")
+    for path in tmp_path.glob("*.page"):
+        path.write_text(text)
+    assert len(KeptIndex(tmp_path).files("leaf", "1.0")) == 4
+
+
 def test_an_index_in_trouble_is_told(leaves, tmp_path):
     leaves.server_close()
     with pytest.raises(FetchError):

@@ -117,33 +117,29 @@ class Pages:
 class _Kept:
     """A page on the disk: a line that says where each version's files are, then the files.
 
-    Pages of old packages have megabytes, and a question is about one version.
+    Pages of old packages have megabytes, and a question is about one version. The files are read
+    with the line: later another process may have put another page there.
     """
 
-    path: Path
     asked: float
     url: str
     status: int
     etag: str | None
-    start: int
     places: dict[str, tuple[int, int]]
+    payload: bytes = field(repr=False)
 
     def files(self, version: str) -> str:
         """The files of a version, as objects of JSON with commas between them."""
         offset, length = self.places[version]
-        with self.path.open("rb") as page:
-            page.seek(self.start + offset)
-            return page.read(length).decode()
+        return self.payload[offset : offset + length].decode()
 
     @classmethod
     def read(cls, path: Path) -> _Kept | None:
         """The page at a path, or ``None`` if it is absent or broken."""
         try:
-            with path.open("rb") as page:
-                line = page.readline()
-            head = json.loads(line)
-            return cls(path, start=len(line), **head)
-        except (OSError, ValueError, TypeError):
+            line, _, payload = path.read_bytes().partition(b"\n")
+            return cls(**json.loads(line), payload=payload)
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     @classmethod
@@ -157,9 +153,8 @@ class _Kept:
             places[version] = (len(payload), len(data))
             payload += data
         head = {"asked": time.time(), "url": url, "status": status, "etag": etag, "places": places}
-        line = (json.dumps(head) + "\n").encode()
-        write_whole(path, line + bytes(payload))
-        return cls(path, start=len(line), **head)  # type: ignore[arg-type]
+        write_whole(path, (json.dumps(head) + "\n").encode() + payload)
+        return cls(**head, payload=bytes(payload))  # type: ignore[arg-type]
 
 
 class KeptIndex(Index):
