@@ -165,6 +165,36 @@ def test_what_the_index_answered_is_kept_until_the_pin_changes(workspace, projec
     assert index.asked[2:] == [("pure-thing", "s390x")]
 
 
+LEAF = IndexFile("leaf", "1.2", "leaf-1.2-py3-none-any.whl", sha256("leaf"))
+
+
+def asked(workspace, file, **how):
+    """What a resolver says of a pin whose index has this file or none, and how often it asks."""
+    index = Answers(leaf=file)
+    pin = Pin("leaf", "1.2", frozenset({LEAF.sha256}))
+    return Resolver(workspace, index, TRIXIE, **how).wheel(pin, S390X).kind, len(index.asked)
+
+
+def test_that_there_is_no_wheel_is_kept_for_a_build_alone(workspace, project):
+    assert asked(workspace, None) == ("blocked", 1)
+    assert asked(workspace, LEAF) == ("blocked", 0)
+    assert asked(workspace, LEAF, keep_absent=False) == ("pure", 1)
+    assert asked(workspace, None) == ("pure", 0)
+
+
+def test_that_there_was_no_wheel_is_asked_again_without_keeping_it(workspace, project):
+    for file, kind in ((None, "blocked"), (None, "blocked"), (LEAF, "pure")):
+        assert asked(workspace, file, keep_absent=False) == (kind, 1)
+    assert asked(workspace, None, keep_absent=False) == ("pure", 0)
+
+
+def test_refreshed_the_index_is_asked_again(workspace, project):
+    scan = {"refresh": True, "keep_absent": False}
+    for file, kind in ((LEAF, "pure"), (None, "blocked"), (LEAF, "pure"), (None, "blocked")):
+        assert asked(workspace, file, **scan) == (kind, 1)
+    assert asked(workspace, LEAF) == ("pure", 1), "what is gone is not kept"
+
+
 @pytest.mark.parametrize(
     ("find", "put"), [("leaf==1.2", "leaf==0.9"), ("pure-thing==3.0", "pure-thin==3.0")]
 )

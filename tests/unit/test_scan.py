@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import typer
-from made_up_index import DEFECTS, Debian, Shelf, sha256
+from made_up_index import DEFECTS, Debian, Shelf, file_of, sha256
 from typer.testing import CliRunner
 
 from zport import defects, recipes
@@ -50,6 +50,7 @@ def only(report):
     return finding
 
 
+LATE = "late-1.0-cp313-cp313-manylinux2014_s390x.whl"
 ALL = ("pure==1.0", "both==1.0", "elsewhere==1.0", "sourced==1.0", "wrong==1.0")
 
 
@@ -109,6 +110,16 @@ def test_a_version_that_the_index_does_not_have_is_told(world):
     finding = only(world.scan(lock_of("pure==9.9"), [S390X]))
     assert (finding.status, finding.detail) == ("blocked", "the index does not have this version")
     assert "check the name" in finding.step
+
+
+def test_a_wheel_that_comes_later_is_found_by_the_next_scan(world, workspace, monkeypatch):
+    lock = Lock("made up", (Entry(Pin("late", "1.0", frozenset({file_of(LATE).sha256}))),))
+    assert only(world.scan(lock, [S390X])).status == "blocked"
+    monkeypatch.setattr(Shelf, "FILES", (LATE,))
+    assert only(Scanner(workspace).scan(lock, [S390X])).status == "published"
+    monkeypatch.setattr(Shelf, "FILES", ())
+    assert only(Scanner(workspace).scan(lock, [S390X])).status == "published"
+    assert only(Scanner(workspace, refresh=True).scan(lock, [S390X])).status == "blocked"
 
 
 def test_the_distribution_stands_in_where_its_version_is_one_that_was_asked_for(world):

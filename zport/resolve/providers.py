@@ -54,12 +54,27 @@ class Provided:
 
 
 class Resolver:
-    """Decides providers; what the index answered is kept until the lock changes."""
+    """Decides providers; what the index answered is kept until the lock changes.
 
-    def __init__(self, workspace: Workspace, index: Index, distribution: Distribution) -> None:
+    With ``refresh`` it is asked again. Without ``keep_absent`` that it had no wheel is not kept, as
+    it may have one tomorrow: a build keeps that too, so that its plan stays as it is and needs no
+    network.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        index: Index,
+        distribution: Distribution,
+        *,
+        refresh: bool = False,
+        keep_absent: bool = True,
+    ) -> None:
         self.workspace = workspace
         self.index = index
         self.distribution = distribution
+        self._refresh = refresh
+        self._keep_absent = keep_absent
         self._recipes: dict[str, Recipe] = {}
         self._versions: dict[str, frozenset[str]] = {}
         self._recipe_names = frozenset(recipe_names())
@@ -111,14 +126,7 @@ class Resolver:
 
     def wheel(self, pin: Pin, target: Target) -> Provided:
         """The published wheel for a pin, or ``blocked``."""
-        name = f"{digest(self._identity(pin))[:16]}.json"
-        lock = self.workspace.locks / "wheels" / target.name / name
-        known = read_json(lock)
-        if known:
-            file = IndexFile(**known["file"]) if known["file"] else None
-        else:
-            file = self.index.wheel(pin.name, pin.version, target, self.distribution)
-            write_json(lock, {"pin": pin.text, "file": asdict(file) if file else None})
+        file = self._file(pin, target)
         if file is None:
             reason = f"no wheel of {pin.text} for {target.name}, and no recipe"
             return Provided(pin.name, pin.version, "blocked", reason=reason)
@@ -126,6 +134,22 @@ class Resolver:
             reason = f"the lock does not know {file.filename}"
             return Provided(pin.name, pin.version, "blocked", reason=reason)
         return Provided(pin.name, pin.version, "pure" if file.is_pure else "published", file=file)
+
+    def _file(self, pin: Pin, target: Target) -> IndexFile | None:
+        """The index's wheel for a pin, as it was kept or is answered now."""
+        name = f"{digest(self._identity(pin))[:16]}.json"
+        lock = self.workspace.locks / "wheels" / target.name / name
+        known = None if self._refresh else read_json(lock)
+        if known and known["file"]:
+            return IndexFile(**known["file"])
+        if known and self._keep_absent:
+            return None
+        file = self.index.wheel(pin.name, pin.version, target, self.distribution)
+        if file or self._keep_absent:
+            write_json(lock, {"pin": pin.text, "file": asdict(file) if file else None})
+        elif self._refresh:
+            lock.unlink(missing_ok=True)
+        return file
 
     def _identity(self, pin: Pin) -> list[object]:
         """What an answer of the index depends on besides the target."""

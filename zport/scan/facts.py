@@ -71,7 +71,7 @@ class Gatherer:
     ) -> None:
         self.index = index
         self.distribution = distribution
-        self.resolver = Resolver(workspace, index, distribution)
+        self.resolver = Resolver(workspace, index, distribution, refresh=refresh, keep_absent=False)
         self.sources = Sources(workspace, index)
         architectures = [one.debian for one in dict.fromkeys([host_target(), *targets])]
         self.archive = (
