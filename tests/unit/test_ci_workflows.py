@@ -12,7 +12,6 @@ import pytest
 import yaml
 from rich.console import Console
 from test_plan import HOST, S390X, planner, project  # noqa: F401 - project is a fixture
-from unreadable import UNREADABLE, put_unreadable
 
 from zport.agents import load_agents
 from zport.cli.ci import IMAGE, ci
@@ -23,12 +22,9 @@ from zport.workflows.references import READERS, Node, check_references, problems
 from zport.workflows.rendering import (
     SYSTEMS,
     Place,
-    check_form,
     find_system,
     in_yaml,
     parse_labels,
-    pinned,
-    read_actions,
     render_workflow,
 )
 from zport.workflows.tasks import Artefact, Command, Task, Wanted, plan_tasks
@@ -371,53 +367,6 @@ def test_a_cluster_has_to_be_told_where_things_are(options, where):
     assert caught.value.where == where
 
 
-@pytest.mark.parametrize(
-    ("option", "text"),
-    [
-        ("image", "x\ny: z"),
-        ("image", "debian trixie"),
-        ("image", ""),
-        ("image", "$(id)"),
-        ("image", "a/${{ secrets.X }}"),
-        ("image", "debian@sha256:12"),
-        ("repository", "a b"),
-        ("repository", "--upload-pack=x"),
-        ("repository", ""),
-        ("repository", "https://example.org/{{workflow.name}}"),
-        ("revision", "$(id)"),
-        ("revision", "-x"),
-        ("revision", "main\n"),
-        ("revision", ""),
-    ],
-)
-def test_what_an_option_may_not_be_is_refused_by_its_name(option, text):
-    given = {"registry": "registry.example.org/team", "repository": REPOSITORY, option: text}
-    with pytest.raises(UsageError, match="is not") as caught:
-        ci("argo", **given)
-    assert caught.value.where == f"--{option}"
-    assert caught.value.next_step.startswith("such as ")
-    assert caught.value.exit_code == 2
-
-
-@pytest.mark.parametrize(
-    ("option", "text"),
-    [
-        ("--image", IMAGE),
-        ("--image", f"localhost:5000/team/debian:13@sha256:{'a' * 64}"),
-        ("--image", "registry.example.org/debian"),
-        ("--repository", REPOSITORY),
-        ("--repository", "git@example.org:team/zport.git"),
-        ("--repository", "ssh://git@example.org:22/~team/zport"),
-        ("--repository", "/srv/git/zport"),
-        ("--revision", "main"),
-        ("--revision", "release/1.0-rc+1"),
-        ("--revision", "v1"),
-    ],
-)
-def test_what_an_option_may_be_is_taken(option, text):
-    assert check_form(text, option) == text
-
-
 def test_a_blocked_agent_is_told_with_the_reason(make_job):
     with pytest.raises(BlockedError, match="leaf"):
         plan_tasks(make_job(blocked=["leaf"]), Wanted("tiny"))
@@ -435,43 +384,6 @@ def test_a_wheel_that_is_not_planned_cannot_be_alone(make_job):
     with pytest.raises(UsageError, match="no wheel of 'numpy'") as caught:
         plan_tasks(make_job(), Wanted("tiny", alone=["numpy"]))
     assert "leaf" in caught.value.next_step
-
-
-@pytest.fixture
-def actions(tmp_path, monkeypatch):
-    """A file of pinned actions of the test's own."""
-    path = tmp_path / "actions.toml"
-    monkeypatch.setattr(rendering, "ACTIONS", path)
-    read_actions.cache_clear()
-    yield path
-    read_actions.cache_clear()
-
-
-@pytest.mark.parametrize(
-    "text", ["", '"actions/checkout" = 3', '["actions/checkout"]\ncommit = "1"']
-)
-def test_an_action_without_a_pin_is_refused(actions, text):
-    actions.write_text(text)
-    with pytest.raises(DefinitionError, match="no pin for actions/checkout") as caught:
-        pinned("actions/checkout")
-    assert "commit and version" in caught.value.next_step
-
-
-@pytest.mark.parametrize("kind", UNREADABLE)
-def test_actions_that_cannot_be_read_are_told(actions, kind):
-    path, said = put_unreadable(actions, kind)
-    with pytest.raises(DefinitionError, match=said) as caught:
-        pinned("actions/checkout")
-    assert caught.value.where == str(path)
-
-
-@pytest.mark.parametrize("text", ["[actions", "a = " + "[" * 20_000, "a = " + "1" * 5000])
-def test_actions_that_are_no_toml_are_told(actions, text):
-    actions.write_text(text)
-    with pytest.raises(DefinitionError, match="not valid TOML") as caught:
-        pinned("actions/checkout")
-    assert caught.value.where == str(actions)
-    assert caught.value.next_step
 
 
 @pytest.mark.parametrize("value", ["a: b", "x", "[ -d a ]", ["a", "b"], {"k/l": "v"}, [], True])
