@@ -117,12 +117,6 @@ def install_packages(packages: Iterable[str], log: Path) -> None:
             )
 
 
-def require_root(reason: str) -> None:
-    """Raise :class:`HostError` unless this process is root."""
-    if os.geteuid() != 0:
-        raise HostError(f"only root can {reason}", next_step="run the same command with sudo")
-
-
 def free_space(path: Path, needed: int) -> None:
     """Raise :class:`HostError` unless ``needed`` bytes are free where ``path`` lies or will lie."""
     path = path.absolute()

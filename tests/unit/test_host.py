@@ -84,14 +84,6 @@ def test_a_failure_of_apt_names_the_package_and_the_log(tmp_path, monkeypatch):
     assert "no such luck" in log.read_text()
 
 
-def test_root_is_required_with_a_reason(monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    host.require_root("mount")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(HostError, match="only root can mount"):
-        host.require_root("mount")
-
-
 def test_space_is_measured_where_the_folder_will_be(tmp_path):
     host.free_space(tmp_path / "not" / "yet", 1)
     with pytest.raises(HostError, match="GB are needed"):

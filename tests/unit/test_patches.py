@@ -116,3 +116,13 @@ def test_a_patch_that_cannot_be_read_is_named(tmp_path, kind):
         read_patches(tmp_path)
     assert caught.value.where == str(path)
     assert caught.value.next_step
+
+
+def test_a_patch_that_is_a_link_to_elsewhere_is_refused(tmp_path):
+    other = tmp_path / "other"
+    other.write_text(f"Description: x\nForwarded: no\n{BODY}")
+    link = tmp_path / "patches" / "0001-leaf.patch"
+    link.parent.mkdir()
+    link.symlink_to(other)
+    with pytest.raises(DefinitionError, match=r"0001-leaf\.patch leads out of the folder patches"):
+        read_patch(link)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from zport.defects import Defect, defects_of
-from zport.recipes import Recipe
 from zport.scan.facts import OTHER_PYTHON, Facts
 from zport.scan.model import WORST_FIRST, Closure, Finding, Status
 
@@ -106,7 +105,7 @@ def _explain_recipe(facts: Facts) -> tuple[str, str, str]:
     if recipe is None:
         return "", "", f"zport wheel {facts.provided.name}"
     detail = f"not built yet: {recipe.not_run}" if recipe.not_run else ""
-    return str(recipe.file), detail, f"zport wheel {asked_as(recipe)}"
+    return str(recipe.file), detail, f"zport wheel {recipe.wanted}"
 
 
 def _explain_distribution(facts: Facts) -> tuple[str, str, str]:
@@ -181,11 +180,6 @@ def _python_text(facts: Facts) -> str:
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
-
-
-def asked_as(recipe: Recipe) -> str:
-    """How the command line names a recipe."""
-    return recipe.name if recipe.title == recipe.name else recipe.pin.text
 
 
 _EXPLAINED: dict[Status, Callable[[Facts], tuple[str, str, str]]] = {

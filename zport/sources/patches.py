@@ -8,7 +8,7 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from zport.definitions import read_text
+from zport.definitions import read_text, require_inside
 from zport.errors import PatchError
 from zport.targets import TARGETS, Target
 
@@ -48,7 +48,8 @@ def read_patches(folder: Path) -> list[Patch]:
 
 def read_patch(path: Path) -> Patch:
     """A patch file. Raises :class:`PatchError` when its header lacks a field or is misspelt, and
-    :class:`zport.errors.DefinitionError` for a file that cannot be read."""
+    :class:`zport.errors.DefinitionError` for a file that cannot be read, or a link to elsewhere."""
+    require_inside(path.parent, path.name, where=path)
     header: dict[str, str] = {}
     last = ""
     for line in read_text(path, errors="replace").splitlines():
