@@ -19,16 +19,9 @@ from zport.agents import Agent
 from zport.debian.packages import Archive
 from zport.distribution import TRIXIE, Distribution
 from zport.engines import Engine
-from zport.errors import (
-    BlockedError,
-    DefinitionError,
-    PatchError,
-    UsageError,
-    VerdictError,
-    ZportError,
-)
+from zport.errors import BlockedError, DefinitionError, PatchError, UsageError, ZportError
 from zport.host import free_space
-from zport.matrix.cells import Cell, CellResult, nothing_left
+from zport.matrix.cells import Cell, CellResult, nothing_left, verdict_failure
 from zport.matrix.run import CellRunner
 from zport.matrix.runners import Place, Runner, find_runner, runner_of
 from zport.matrix.verdicts import decide
@@ -392,10 +385,3 @@ class Job:
             keys += [cell.key, sha256_file(expected) if expected.exists() else ""]
         name = digest([self.request.engine.name, sorted(keys)])[:16]
         return self.request.workspace.results / "finished" / f"{name}.json"
-
-
-def verdict_failure(summary: str, results: str) -> VerdictError:
-    """The error of a run in which not every cell passed."""
-    return VerdictError(
-        summary, where="matrix", next_step=f"the cells' logs and numbers are named in {results}"
-    )

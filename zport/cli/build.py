@@ -23,8 +23,8 @@ from zport.cli.options import (
     split_names,
 )
 from zport.cli.publish import Prebuilt, PublicKey, publish_and_tell
-from zport.job import Job, default_jobs, verdict_failure
-from zport.matrix.cells import refuse_unproven
+from zport.job import Job, default_jobs
+from zport.matrix.cells import refuse_unproven, verdict_failure
 from zport.models import load_models
 from zport.publish.prebuilt import take_prebuilt
 from zport.publish.run import Publication, require_possible

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from zport.agents import Agent
 from zport.binfmt import emulator_version
-from zport.errors import UsageError
+from zport.errors import UsageError, VerdictError
 from zport.models import Model
 from zport.plan.planner import AgentPlan
 from zport.targets import REFERENCE, Target
@@ -47,6 +47,13 @@ def nothing_left() -> UsageError:
         "no cell is left to run", where="matrix",
         next_step="see above what was left out; a model that is named is not",
     )  # fmt: skip
+
+
+def verdict_failure(summary: str, results: str) -> VerdictError:
+    """The error of a run in which not every cell passed."""
+    return VerdictError(
+        summary, where="matrix", next_step=f"the cells' logs and numbers are named in {results}"
+    )
 
 
 @dataclass(frozen=True)
