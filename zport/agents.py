@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, Field, model_validator
 
 from zport.debian.leave_out import LeaveOut, PackageName
-from zport.definitions import Definition, Line, choose_by_name, load_definition, require_named
+from zport.definitions import Line, Named, choose_by_name, load_named
 from zport.workspace import PROJECT
 
 AGENTS = PROJECT / "agents"
@@ -36,7 +36,7 @@ RequirementText = Annotated[str, AfterValidator(_requirement)]
 License = Annotated[str, AfterValidator(_license)]
 
 
-class Agent(Definition):
+class Agent(Named):
     """An agent as ``agents/<name>.toml`` defines it.
 
     ``distribution`` has the requirements that the distribution provides, each with its package.
@@ -98,11 +98,5 @@ def load_agents(text: str) -> list[Agent]:
     known = agent_names()
     names = [part.strip() for part in text.split(",")]
     chosen = [choose_by_name("agent", name, [*known, "all"]) for name in dict.fromkeys(names)]
-    return [_load(name) for name in (known if "all" in chosen else chosen)]
-
-
-def _load(name: str) -> Agent:
-    path = AGENTS / f"{name}.toml"
-    agent = load_definition(path, Agent)
-    require_named(agent.name, name, path)
-    return agent
+    wanted = known if "all" in chosen else chosen
+    return [load_named(AGENTS / f"{name}.toml", Agent, name) for name in wanted]

@@ -24,7 +24,14 @@ class Definition(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Named(Definition):
+    """A definition that is called as its file or folder is."""
+
+    name: str
+
+
 D = TypeVar("D", bound=Definition)
+N = TypeVar("N", bound=Named)
 
 
 def read_text(path: Path, *, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -87,6 +94,21 @@ def load_definition(path: Path, schema: type[D]) -> D:
         return schema.model_validate(raw)
     except ValidationError as error:
         raise _explain(error, path, schema) from error
+
+
+def load_named(path: Path, schema: type[N], name: str) -> N:
+    """The definition in the TOML file of that name.
+
+    Raises :class:`DefinitionError` as :func:`load_definition` does, and for another name in it.
+    """
+    definition = load_definition(path, schema)
+    if definition.name != name:
+        raise DefinitionError(
+            f"this is the file of {name!r}, found {definition.name!r}",
+            where=f"{path}: name",
+            next_step="mend the name, or move the file",
+        )
+    return definition
 
 
 def _explain(error: ValidationError, path: Path, schema: type[Definition]) -> DefinitionError:
@@ -166,16 +188,6 @@ def choose_by_name(kind: str, name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"unknown {kind} {name!r}", next_step=f"{hint}choose from {', '.join(known)}")
-
-
-def require_named(name: str, expected: str, where: Path) -> None:
-    """Raise :class:`DefinitionError` for a definition that is called otherwise than its file."""
-    if name != expected:
-        raise DefinitionError(
-            f"this is the file of {expected!r}, found {name!r}",
-            where=f"{where}: name",
-            next_step="mend the name, or move the file",
-        )
 
 
 def require_inside(folder: Path, name: str, *, where: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from zport.agents import RequirementText
 from zport.debian.leave_out import LeaveOut
 from zport.debian.leave_out import PackageName as DebianName
-from zport.definitions import Definition, Line, choose_by_name, load_definition, require_named
+from zport.definitions import Definition, Line, Named, choose_by_name, load_named
 from zport.resolve.requirements import Pin, read_pins, require_pinned
 from zport.sources.kinds import Source, is_pinned
 from zport.sources.patches import Patch, read_patches
@@ -111,7 +111,7 @@ class Suite(Definition):
     seconds: int = Field(default=3600, gt=0)
 
 
-class Recipe(Definition):
+class Recipe(Named):
     """A recipe as ``recipes/<package>/recipe.toml`` defines it.
 
     Other versions of the package have a folder each beside it: ``recipes/<package>/<version>``.
@@ -228,18 +228,11 @@ def load_recipe(wanted: str) -> Recipe:
     chosen = str(canonicalize_name(name))
     if not (RECIPES / chosen / FILE).exists():
         choose_by_name("recipe", chosen, recipe_names())
-    recipe = _load(chosen, chosen)
+    recipe = load_named(RECIPES / chosen / FILE, Recipe, chosen)
     if version in ("", recipe.version):
         return recipe
     choose_by_name(f"version of {chosen}", version, [recipe.version, *other_versions(chosen)])
-    return _load(chosen, f"{chosen}/{version}")
-
-
-def _load(name: str, folder: str) -> Recipe:
-    path = RECIPES / folder / FILE
-    recipe = load_definition(path, Recipe)
-    require_named(recipe.name, name, path)
-    return recipe
+    return load_named(RECIPES / chosen / version / FILE, Recipe, chosen)
 
 
 def load_recipes() -> list[Recipe]:

@@ -110,6 +110,5 @@ def _error(status: int) -> ZportError | None:
         )  # fmt: skip
     if status == 5:
         return nothing_left()
-    words = {4: "pytest refuses its arguments"}
-    return UsageError(words.get(status, f"pytest ended with status {status}"), where="matrix",
-                      next_step="see what pytest says above")  # fmt: skip
+    words = "pytest refuses its arguments" if status == 4 else f"pytest ended with status {status}"
+    return UsageError(words, where="matrix", next_step="see what pytest says above")
